@@ -42,7 +42,7 @@ from api.resources.events.streams import EventStreams
 from api.resources.explanations import explain, lessons, neighbours, unit
 from api.resources.explanations.one_image import OneImageReader
 from api.resources.service import access, health, index, metrics, presets, system, ui
-from api.resources.trainings import checkpoint_weights, estimates, reproductions, training_jobs
+from api.resources.trainings import checkpoint_weights, estimates, reproductions, training_jobs, weight_histograms
 from api.resources.uploads import uploads
 from shared.datasets import DatasetStore
 from shared.datasets.builtin.built_in import BuiltIn
@@ -50,6 +50,7 @@ from shared.idempotency import IdempotencyKeys
 from shared.jobs import JobStore
 from shared.jobs.capacity.gauges import VolumeGauge
 from shared.jobs.feed import EventFeed
+from shared.jobs.feed.announcer import Announcer
 from shared.jobs.feed.tails import Tails
 from shared.jobs.files import JobFiles
 from shared.jobs.task_queue import TaskQueue, celery_app, connect
@@ -91,6 +92,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     authorizer = auth.Authorizer(keys, auth.Limits.from_settings(settings), settings.cors_origins)
     bodies = Bodies(volume, settings)
     streams = EventStreams(job_store, Tails(redis), authorizer, settings)
+    announcer = Announcer(redis)
     sources = Sources(registry, store, job_store, volume)
 
     app = Flask("glassbox", static_folder=None)
@@ -122,7 +124,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         index.blueprint(),
         health.blueprint(redis, task_queue, gauge, settings),
         metrics.blueprint(http_metrics, redis, task_queue, gauge),
-        datasets.blueprint(store, built_in, registry, job_store, bodies, idempotency_keys, settings),
+        datasets.blueprint(store, built_in, registry, job_store, bodies, idempotency_keys, settings, announcer),
         uploads.blueprint(UploadStore(volume, settings), idempotency_keys),
         dataset_images.blueprint(store, built_in),
         derivation.blueprint(Origins(store, built_in, job_store, registry, volume, settings), idempotency_keys),
@@ -134,11 +136,12 @@ def create_app(settings: Settings | None = None) -> Flask:
         all_jobs.blueprint(EventFeed(redis), streams),
         history.blueprint(job_store, registry),
         checkpoint_weights.blueprint(job_store, volume),
+        weight_histograms.blueprint(job_store, registry, volume),
         jobs.blueprint(job_store, files, task_queue, streams, submission, reasons),
         results.blueprint(job_store, registry, volume),
         rows.blueprint(job_store, volume),
         batch_images.blueprint(job_store, registry, volume, settings),
-        models.blueprint(registry),
+        models.blueprint(registry, announcer),
         weights.blueprint(registry),
         predictions.blueprint(online, settings),
         explain.blueprint(online, one_images, settings),

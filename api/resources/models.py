@@ -15,6 +15,7 @@ from api.requests.validation import RequestModel, from_texts
 from api.schema.operations import PRECONDITIONS, error_response, operation, revalidated
 from api.schema.responses import ModelView, VersionView, model_view, version_view
 from shared.errors import Conflict, Damaged, NotFound
+from shared.jobs.feed.announcer import Announcer
 from shared.registry import Registry
 from shared.registry.manifest import VersionHead
 
@@ -36,7 +37,7 @@ class DeleteQuery(RequestModel):
     force: bool = Field(False, description="delete even if aliases point to it, and delete those aliases")
 
 
-def blueprint(registry: Registry) -> Blueprint:
+def blueprint(registry: Registry, announcer: Announcer) -> Blueprint:
     """Return the models' routes."""
     routes = Blueprint("models", __name__, url_prefix="/v1/models")
 
@@ -83,6 +84,7 @@ def blueprint(registry: Registry) -> Blueprint:
     def delete(name: str) -> tuple[str, int]:
         """Deletes all versions of the model. If it is trained again, version numbers continue."""
         registry.delete_model(name, force=from_texts(DeleteQuery, request.args).force)
+        announcer.deleted("model_deleted", {}, name)
         return "", 204
 
     @routes.get("/<name>/versions")
@@ -117,7 +119,9 @@ def blueprint(registry: Registry) -> Blueprint:
     )
     def delete_version(name: str, reference: str) -> tuple[str, int]:
         """Frees the version's space. Its number is not reused. A batch job that still needs it fails."""
-        registry.delete(name, reference, force=from_texts(DeleteQuery, request.args).force)
+        number = registry.number(name, reference)
+        registry.delete(name, str(number), force=from_texts(DeleteQuery, request.args).force)
+        announcer.deleted("version_deleted", {"version": number}, name)
         return "", 204
 
     return routes

@@ -208,6 +208,22 @@ EPOCH: JsonObject = {
     "seconds": 0.3,
 }
 
+WEIGHT_HISTOGRAMS: JsonObject = {
+    "epochs": 4,
+    "tensors": [
+        {
+            "tensor": "layer1.weights",
+            "shape": [784, 128],
+            "minimum": -0.31,
+            "maximum": 0.29,
+            "mean": -0.0021,
+            "deviation": 0.062,
+            "not_finite": 0,
+            "counts": [12, 4310, 51207, 42112, 2700, 11],
+        }
+    ],
+}
+
 CHECKPOINT_TENSOR: JsonObject = {
     "epochs": 4,
     "steps": 1876,

@@ -13,7 +13,7 @@ class Metrics(TypedDict, total=False):
     """A training's metrics: those of its newest epoch, and after its end, those on the test images.
 
     gradient_norm, layer_gradient_norms, dead_units, learning_rate and seconds are those of `EpochReport`, after the end
-    of an epoch only.
+    of an epoch only, as are images_per_second, cores (the mean number of busy cores) and memory_bytes of the process.
     """
 
     epoch: int
@@ -26,6 +26,9 @@ class Metrics(TypedDict, total=False):
     dead_units: tuple[float, ...]
     learning_rate: float
     seconds: float
+    images_per_second: float
+    cores: float
+    memory_bytes: int
     test_loss: float
     test_accuracy: float
     training_seconds: float

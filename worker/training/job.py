@@ -43,6 +43,7 @@ from worker.training.assessment import assess, log_findings, training_result
 from worker.training.environment import blas_threads, environment
 from worker.training.promotion import Promotion
 from worker.training.selection_events import SelectionEvents
+from worker.training.usage import Usage
 
 AnyTraining: TypeAlias = Training | AutoTraining
 
@@ -228,6 +229,7 @@ def train(training: AnyTraining, lease: Lease, checkpoints: Checkpoints, setting
     selection = SelectionEvents(training, lease) if isinstance(training, AutoTraining) else None
     started = next_report = last_saved = time.monotonic()
     begun = training.share_done  # by an earlier attempt
+    usage = Usage()
     for step in training:
         if selection:
             selection.log()
@@ -254,7 +256,9 @@ def train(training: AnyTraining, lease: Lease, checkpoints: Checkpoints, setting
             eta_seconds=round((now - started) * (1 - fraction) / (fraction - begun), 1),
         )
         if ended_epoch:
-            lease.report(progress, epoch_metrics(training.history[-1]), "epoch")
+            report = training.history[-1]
+            metrics: Metrics = {**epoch_metrics(report), **usage.metrics(report, training.samples)}
+            lease.report(progress, metrics, "epoch")
         else:
             lease.report(progress, None if selection and selection.racing else job_metrics(step), "progress")
 

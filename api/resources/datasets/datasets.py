@@ -25,6 +25,7 @@ from shared.datasets.uploads import read_upload
 from shared.errors import Conflict, Damaged, Invalid, NotFound, TooLarge, UnsupportedType
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import JobStore, Kind, State
+from shared.jobs.feed.announcer import Announcer
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.names import NAME, Name
@@ -118,6 +119,7 @@ def blueprint(
     bodies: Bodies,
     keys: IdempotencyKeys,
     settings: Settings,
+    announcer: Announcer,
 ) -> Blueprint:
     """Return the data sets' routes."""
     routes = Blueprint("datasets", __name__, url_prefix="/v1/datasets")
@@ -192,9 +194,12 @@ def blueprint(
     def delete(reference: str) -> tuple[str, int]:
         """An id deletes the data set and all its names. A name deletes itself, and the data set with the last name."""
         query = from_texts(DeletionQuery, request.args)
-        if store.is_last_name(reference) and not query.force:
-            reject_if_in_use(store.id_of(reference), registry, jobs)
+        is_last, dataset = store.is_last_name(reference), store.id_of(reference)
+        if is_last and not query.force:
+            reject_if_in_use(dataset, registry, jobs)
         store.delete(reference)
+        if is_last:
+            announcer.deleted("dataset_deleted", {"dataset": dataset})
         return "", 204
 
     return routes

@@ -102,20 +102,20 @@ def blueprint(jobs: JobStore, volume: Volume) -> Blueprint:
             raise Conflict("not_a_training", detail)
         file = Checkpoints(volume.checkpoints(job.id)).newest()
         if file is None:
-            raise _missing(job)
+            raise missing(job)
         try:
             etag = f"{file.digest()}-{query.format}{'' if query.tensor is None else f'-{query.tensor}'}"
             if request.if_none_match.contains_weak(etag):
                 return conditional(_with_etag(Response(mimetype=BINARY), etag))
             response = content(query, job, file)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise _damaged(job, file) from error
+            raise damaged(job, file) from error
         return conditional(_with_etag(response, etag), ranges=True)
 
     def content(query: CheckpointQuery, job: Job, file: CheckpointFile) -> Response:
         if (digest := file.digest()) not in intact:
             if not file.is_intact():
-                raise _damaged(job, file)
+                raise damaged(job, file)
             intact[digest] = None
             if len(intact) > REMEMBERED:
                 intact.pop(next(iter(intact)), None)
@@ -171,7 +171,8 @@ def _with_etag(response: Response, etag: str) -> Response:
     return response
 
 
-def _missing(job: Job) -> NotFound:
+def missing(job: Job) -> NotFound:
+    """Return the error for a job that has no checkpoint."""
     if job.result is not None:
         where = f"it has ended; read the weights of its version, {job.result['model']}@{job.result['version']}"
     elif job.state.is_terminal:
@@ -181,6 +182,7 @@ def _missing(job: Job) -> NotFound:
     return NotFound("checkpoint_not_found", f"job {job.id} has no checkpoint: {where}")
 
 
-def _damaged(job: Job, file: CheckpointFile) -> Damaged:
+def damaged(job: Job, file: CheckpointFile) -> Damaged:
+    """Return the error for a checkpoint that cannot be read."""
     detail = f"the checkpoint of job {job.id} after {file.steps} mini-batches is damaged; the next one replaces it"
     return Damaged("checkpoint_damaged", detail)

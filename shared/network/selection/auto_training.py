@@ -98,6 +98,11 @@ class AutoTraining:
         return sum(trial.steps for trial in self.trials) + self._training.steps
 
     @property
+    def samples(self) -> int:
+        """The number of images in an epoch of the candidate that is trained."""
+        return self._training.samples
+
+    @property
     def share_done(self) -> float:
         """The share of the estimated cost that has been spent, from 0 to 1; it never falls."""
         left = self._networks if self.winner is None else [self._networks[self.winner]]

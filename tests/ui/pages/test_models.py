@@ -250,6 +250,18 @@ def test_one_click_evaluates_a_version_and_the_champion_and_undo_cancels_both(mo
     assert all(models.sent("POST", f"/v1/jobs/{job}/cancel") for job in ("job2", "job3"))
 
 
+def test_a_page_says_that_somebody_else_has_deleted_its_version(models: Dashboard) -> None:
+    data = {"time": "2026-01-31T12:00:05Z", "job": None, "kind": None, "model": "digits", "data": {"version": 2}}
+    text = f"retry: 60000\n\nid: 1-0\nevent: version_deleted\ndata: {json.dumps(data)}\n\n"
+    stream = Reply(200, text.encode(), {"Content-Type": "text/event-stream"})
+    page = models.open("/ui/models/digits/2", {"/v1/events": stream})
+    expect(page.get_by_role("alert")).to_contain_text("digits@2 was deleted")
+    expect(page.get_by_role("heading", name="Provenance")).to_be_visible()
+    page = models.open("/ui/models/digits/3")
+    expect(page.get_by_role("heading", name="Provenance")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
 def test_a_download_of_a_deleted_version_says_so(models: Dashboard) -> None:
     deleted = Reply.problem(404, "version_deleted", "version 3 of 'digits' was deleted")
     page = models.open("/ui/models/digits/3", {f"{MODEL}/versions/3/weights": deleted})

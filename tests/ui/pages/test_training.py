@@ -60,6 +60,7 @@ def test_a_training_that_has_ended_shows_its_curves_its_result_and_its_first_lay
     loss(page).to_have_attribute("aria-valuetext", "epoch 10: train 0.1, validation 0.36")
     expect(page.get_by_role("link", name="97.41 %")).to_have_attribute("href", "/ui/models/digits/3")
     expect(page.get_by_text("All 3 units")).to_be_visible()
+    expect(page.get_by_text("mean -0.0021, standard deviation 0.062")).to_be_visible()
     expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
     assert page.title() == "Training of digits – Glassbox"
 

@@ -41,6 +41,8 @@ export function show(page) {
 function sections(page, path, { job, summary, made }) {
   const { signal } = page;
   const head = h("div");
+  void import("../../common/deleted.js").then(({ whenDeleted }) =>
+    whenDeleted(page, "This batch", path, (event) => event.type === "deleted" && event.job === job.id));
   const owner = h("p");
   const acts = h("div");
   const errors = h("div");

@@ -2,6 +2,7 @@
 
 import { Problem, get, items as itemsOf, send } from "../../api.js";
 import { corrections } from "../../common/correct.js";
+import { whenDeleted } from "../../common/deleted.js";
 import { allowed, load, panel } from "../../common/panel.js";
 import { bars } from "../../parts/charts/bars.js";
 import { h, replace } from "../../parts/dom.js";
@@ -42,6 +43,7 @@ function pathOf(reference) {
 /** @param {Page} page @param {Dataset} dataset */
 function sections(page, dataset) {
   const path = pathOf(dataset.id);
+  whenDeleted(page, `The data set ${plain(dataset.name)}`, path, ({ type, data }) => type === "dataset_deleted" && data.dataset === dataset.id);
   const right = corrections({
     key: dataset.id,
     classes: dataset.classes,

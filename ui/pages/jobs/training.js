@@ -7,10 +7,11 @@ import { live } from "../../live.js";
 import { panel, problem } from "../../common/panel.js";
 import { chart, cursors } from "../../parts/charts/chart.js";
 import { eachFrame, h, replace } from "../../parts/dom.js";
-import { number, percent, plain, seconds } from "../../parts/format.js";
+import { bytes, number, percent, plain, seconds } from "../../parts/format.js";
 import { follow, head } from "./jobhead.js";
 import { race } from "./race.js";
 import { firstLayer } from "./firstlayer.js";
+import { histograms } from "./histograms.js";
 import { column, layers } from "./layers.js";
 
 /** @typedef {import("../../parts/router.js").Page} Page */
@@ -94,6 +95,7 @@ export function training(page, first) {
   function figure() {
     const latest = own.epochs.findLast(Boolean) ?? job.metrics;
     const { result, metrics } = job;
+    const { images_per_second: speed, cores, memory_bytes: memory } = { ...latest, ...metrics };
     const version = result && modelHref(result.model, result.version);
     const interval = result?.accuracy_interval;
     /** @type {[string, import("../../parts/dom.js").Child][]} */
@@ -104,6 +106,9 @@ export function training(page, first) {
       ["Epoch", latest.epoch && `${number(latest.epoch)} of ${number(job.progress.total)}`],
       ["Train accuracy", latest.train_accuracy !== undefined && percent(latest.train_accuracy, 2)],
       ["Validation accuracy", latest.validation_accuracy != null && percent(latest.validation_accuracy, 2)],
+      ["Images a second", speed && number(Math.round(speed))],
+      ["Load", cores !== undefined && `${number(cores)} ${cores === 1 ? "core" : "cores"}`],
+      ["Memory", memory && bytes(memory)],
       ["Training time", metrics.training_seconds && seconds(metrics.training_seconds)],
     ];
     replace(figures, shown.filter(([, value]) => value).map(([name, value]) => h("div", h("dt", name), h("dd", value))));
@@ -111,6 +116,7 @@ export function training(page, first) {
 
   // The first layer and the race.
   const weights = firstLayer(first, signal);
+  const spread = histograms(first, signal);
   const selection = race();
   const raced = panel("Selection", { path: `/v1/jobs/${id}/events` }, selection.element);
   raced.hidden = first.request.preset !== "auto";
@@ -179,6 +185,7 @@ export function training(page, first) {
     try {
       const found = await get(`/v1/models/${encodeURIComponent(model)}/versions/${version}`, { signal });
       void weights.version(found, own.epochs.length - 1);
+      void spread.read(true);
       if (!found.aliases.includes("champion")) replace(versus, compareWithChampion(model, version, found.dataset));
       if (found.selection) selection.set(found.selection);
     } catch {
@@ -217,7 +224,7 @@ export function training(page, first) {
     onjob,
     onevent(event) {
       take(own, event);
-      if (event.type === "epoch") void weights.epoch();
+      if (event.type === "epoch") void weights.epoch(), void spread.read();
       else if (event.type !== "progress") void readLog();
     },
   });
@@ -228,7 +235,7 @@ export function training(page, first) {
     void readVersion();
     void others();
     void readLog();
-    if (!job.result && own.epochs.length) void weights.epoch();
+    if (!job.result && own.epochs.length) void weights.epoch(), void spread.read();
   });
 
   const path = `/v1/jobs/${id}`;
@@ -243,6 +250,7 @@ export function training(page, first) {
     measured.element,
     raced,
     weights.element,
+    spread.element,
     panel("Log", { path: `${path}/events`, python: `${python}for event in job.events():\n    print(event)`, command: `glassbox jobs watch ${id}` }, opened),
   ];
 }

@@ -2,6 +2,7 @@
 
 import { get, page as pageOf, send } from "../../api.js";
 import { live } from "../../live.js";
+import { deletesVersion, whenDeleted } from "../../common/deleted.js";
 import { allowed, load, panel, problem, state } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { name, number, percent, plain, seconds } from "../../parts/format.js";
@@ -52,6 +53,9 @@ async function read({ params, query, signal }) {
 function content(page, { owner, newest, compared }) {
   const { signal } = page;
   const versions = compared.map(({ version }) => version);
+  for (const { model, version, links } of versions) {
+    whenDeleted(page, `${model}@${version}`, links.evaluation.replace(/\/evaluation$/, ""), deletesVersion(model, version));
+  }
   const numbers = versions.map((/** @type {any} */ { version }) => String(version));
   const rest = newest.filter((each) => !numbers.includes(each));
   const more = h("select", { "aria-label": "Add a version", onchange: () => chosen([...numbers, more.value]) },

@@ -2,6 +2,7 @@
 
 import { get, page as pageOf } from "../../api.js";
 import { live } from "../../live.js";
+import { whenDeleted } from "../../common/deleted.js";
 import { allowed, empty, panel, problem } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { ago, name, number, percent, plain, seconds } from "../../parts/format.js";
@@ -84,9 +85,10 @@ export async function show(page) {
       command: model ? `glassbox models list ${model}` : "glassbox models list",
     }, model && h("p", { class: "row" }, comparison), made.element, rest));
   if (model) chosen(picked);
-  live.on({ kind: "training", ...(model && { model }) }, ({ type, data }) => {
-    if (type === "missed" || data.state === "succeeded") void read();
+  live.on(model ? { model } : {}, ({ type, kind, data }) => {
+    if (type === "missed" || /^(model|version)_/.test(type) || (kind === "training" && data.state === "succeeded")) void read();
   }, signal);
+  if (model) whenDeleted(page, plain(model), `/v1/models/${encodeURIComponent(model)}`, (event) => event.type === "model_deleted" && event.model === model);
   rest.textContent = "Reading …";
   await read();
 

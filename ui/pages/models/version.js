@@ -3,6 +3,7 @@
 import { Problem, download, get } from "../../api.js";
 import { live } from "../../live.js";
 import { compareWithChampion, trainAgain } from "../../common/again.js";
+import { deletesVersion, whenDeleted } from "../../common/deleted.js";
 import { allowed, load, panel, problem } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { ago, bytes, name, number, percent, plain, seconds } from "../../parts/format.js";
@@ -13,7 +14,6 @@ import { tensor } from "../../common/weights.js";
 import { aliasesOf } from "./aliases.js";
 import { calibration, classTable, confusion, curves, flat } from "./evaluation.js";
 import { remove } from "./removal.js";
-import { reproduction } from "./reproduction.js";
 
 /** @typedef {import("../../parts/router.js").Page} Page */
 /** @typedef {import("./evaluation.js").Filter} Filter */
@@ -48,16 +48,16 @@ function content(page, { version, owner, evaluation, dataset }) {
   const encoded = encodeURIComponent(version.model);
   const path = `/v1/models/${encoded}/versions/${version.version}`;
   const quoted = JSON.stringify(reference);
+  whenDeleted(page, reference, path, deletesVersion(version.model, version.version));
   const measured = (/** @type {string} */ field) => ({
     path: `${path}/evaluation`, python: `print(client.models.evaluation(${quoted}).${field})`, command: `glassbox models show ${reference}`,
   });
   const known = (/** @type {string} */ field) => ({ path, python: `print(client.models.version(${quoted}).${field})`, command: `glassbox models show ${reference}` });
   const notice = h("div");
   const chips = h("span");
-  const gallery = h("div");
-  /** @type {Promise<ReturnType<typeof import("./errors.js").testImages>> | null} loaded after what is seen first */
+  /** @type {Promise<ReturnType<typeof import("./errors.js").testImages>> | null} */
   const shown = evaluation && import("./errors.js").then(({ testImages }) => testImages(page, version, evaluation.mistakes));
-  shown?.then(({ element }) => replace(gallery, element), (error) => replace(gallery, problem(error)));
+  const gallery = shown && later(shown.then(({ element }) => element));
   const open = (/** @type {Filter} */ filter) => void shown?.then((made) => made.open(filter), () => {});
   const aliases = aliasesOf({ model: version.model, notice, signal, async changed() {
     owner = await get(`/v1/models/${encoded}`, { signal });
@@ -87,7 +87,7 @@ function content(page, { version, owner, evaluation, dataset }) {
     firstLayer(version, signal),
     version.selection && panel("Selection", known("selection"), selection(version)),
     panel("Train it again", { method: "POST", path: `${path}/reproduce`, python: `print(client.reproduce(${quoted}).wait().result)`, command: `glassbox models verify ${reference}` },
-      reproduction(version, signal)),
+      later(import("./reproduction.js").then(({ reproduction }) => reproduction(version, signal)))),
     provenance(version),
   ];
 }
@@ -172,15 +172,20 @@ function firstLayer({ model, version: number, links, input, configuration, class
   return panel("First layer", { path: `${links.weights}?format=safetensors`, command: `glassbox models download ${model}@${number} --format safetensors` }, place);
 }
 
+/** A place for what is loaded after what is seen first. @param {Promise<import("../../parts/dom.js").Child>} made */
+function later(made) {
+  const place = h("div");
+  made.then((found) => replace(place, found), (error) => replace(place, problem(error)));
+  return place;
+}
+
 /** @param {any} version */
 function selection(version) {
-  const place = h("div");
-  import("../jobs/race.js").then(({ race }) => {
+  return later(import("../jobs/race.js").then(({ race }) => {
     const made = race();
     made.set(version.selection);
-    replace(place, made.element);
-  }, (error) => replace(place, problem(error)));
-  return place;
+    return made.element;
+  }));
 }
 
 /** @param {any} version */

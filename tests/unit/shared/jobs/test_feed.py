@@ -9,6 +9,7 @@ from redis import Redis
 
 from shared.jobs import JobStore, Progress, State, feed, keys
 from shared.jobs.feed import START, EventFeed, position_of
+from shared.jobs.feed.announcer import Announcer
 from shared.webhooks.outbox import Outbox
 from tests.support.objects.jobs import a_training, running
 
@@ -158,3 +159,19 @@ def test_the_stream_is_written_also_if_redis_is_full(jobs: JobStore, redis: Redi
         redis.config_set("maxmemory", limit)
 
     assert stream.read(START, 100).events[-1].data["state"] == "succeeded"
+
+
+def test_deletions_of_models_and_data_sets_are_in_the_stream_without_a_job(redis: Redis, stream: EventFeed) -> None:
+    announcer = Announcer(redis)
+    announcer.deleted("version_deleted", {"version": 2}, "digits")
+    announcer.deleted("dataset_deleted", {"dataset": "sha256:0"})
+
+    first, second = stream.read(START, 10).events
+    assert (first.type, first.job, first.kind, first.model, first.data) == (
+        "version_deleted",
+        "",
+        "",
+        "digits",
+        {"version": 2},
+    )
+    assert (second.previous, second.type, second.data) == (first.id, "dataset_deleted", {"dataset": "sha256:0"})
