@@ -90,7 +90,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     webhooks = Webhooks(settings)
     keys = required_keys(settings)
     authorizer = auth.Authorizer(keys, auth.Limits.from_settings(settings), settings.cors_origins)
-    bodies = Bodies(volume, settings)
+    resumable = UploadStore(volume, settings)
+    bodies = Bodies(volume, settings, resumable, auth.current_owner)
     streams = EventStreams(job_store, Tails(redis), authorizer, settings)
     announcer = Announcer(redis)
     sources = Sources(registry, store, job_store, volume)
@@ -125,7 +126,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         health.blueprint(redis, task_queue, gauge, settings),
         metrics.blueprint(http_metrics, redis, task_queue, gauge),
         datasets.blueprint(store, built_in, registry, job_store, bodies, idempotency_keys, settings, announcer),
-        uploads.blueprint(UploadStore(volume, settings), idempotency_keys),
+        uploads.blueprint(resumable, idempotency_keys),
         dataset_images.blueprint(store, built_in),
         derivation.blueprint(Origins(store, built_in, job_store, registry, volume, settings), idempotency_keys),
         dataset_summary.blueprint(store, built_in),

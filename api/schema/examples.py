@@ -79,6 +79,7 @@ DERIVED_DATASET: JsonObject = {
 BY_REFERENCE: tuple[JsonObject, ...] = (
     {"source": {"url": "file:///imports/images.zip"}},
     {"source": {"url": "https://data.example.org/images.zip"}},
+    {"upload": UPLOAD_ID},
 )
 
 DATASET_CHANGES: JsonObject = {

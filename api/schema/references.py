@@ -10,12 +10,13 @@ from api.requests.bodies.references import BodyReference
 from api.requests.validation import RequestModel
 from api.schema.examples import BY_REFERENCE, shown_as
 from api.schema.operations import error_response
-from shared.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge, Unavailable
+from shared.errors import Conflict, Forbidden, Gone, Invalid, NotFound, TooLarge, Unavailable
 
 ERRORS = (
     error_response(Forbidden, "source_not_allowed"),
-    error_response(NotFound, "source_not_found", "source_unreadable"),
-    error_response(Conflict, "source_changed"),
+    error_response(NotFound, "source_not_found", "source_unreadable", "upload_not_found"),
+    error_response(Gone, "upload_expired"),
+    error_response(Conflict, "source_changed", "upload_incomplete", "upload_partial"),
     error_response(Invalid, "source_invalid", "source_not_a_file", "source_refused", "source_internal"),
     error_response(TooLarge, "source_too_large"),
     error_response(Unavailable, "source_unavailable", "downloads_busy"),

@@ -25,6 +25,7 @@ from glassbox.files.skip_report import merged
 from glassbox.http.all_events import AnyEvent, follow_all
 from glassbox.http.bodies import Body, OnBytes
 from glassbox.http.reading import read
+from glassbox.http.resumable import Uploads
 from glassbox.http.retrying import Retries
 from glassbox.http.routes import path_to
 from glassbox.http.transport import Transport
@@ -58,7 +59,8 @@ class Client:
         found = settings.settings(url, api_key)
         self.url = found.url
         self.transport = Transport(found.url, found.api_key, timeout, retries)
-        self.datasets = Datasets(self.transport)
+        self.uploads = Uploads(self.transport)
+        self.datasets = Datasets(self.transport, self.uploads)
         self.jobs = Jobs(self.transport)
         self.models = Models(self.transport)
 
@@ -116,10 +118,21 @@ class Client:
     ) -> Job:
         """Submit a batch of images for `digits`, `digits@3` or `digits@champion`, and return the job.
 
-        images: an archive, a folder, which is packed as a zip while it is sent, or another `Body`.
+        images: an archive, a folder, which is packed as a zip while it is sent, or another `Body`. An archive of 64 MiB
+        or more is sent as a resumable upload: if it is interrupted, the same call continues it.
         """
         body = opened(images)
         params = {"model": model, **options}
+        if (sent := self.uploads.of_body(body, on_bytes)) is not None:
+            source, upload = sent
+            document = {"upload": upload.id}
+            job = self.jobs.job_of(
+                self.transport.create(
+                    path_to("batch-jobs"), params=params, document=document, read_timeout=data.DERIVE_SECONDS
+                )
+            )
+            self.uploads.forget(source, upload)
+            return job
         job = self.jobs.job_of(
             self.transport.create(path_to("batch-jobs"), params=params, body=body, on_bytes=on_bytes)
         )

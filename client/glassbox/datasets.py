@@ -14,6 +14,7 @@ from glassbox.files.folders import FolderBody
 from glassbox.files.skip_report import merged
 from glassbox.http.bodies import FormBody, OnBytes
 from glassbox.http.reading import read
+from glassbox.http.resumable import Uploads
 from glassbox.http.routes import path_to
 from glassbox.http.transport import Transport
 from glassbox.records.changes import Change, SplitName, as_json
@@ -88,8 +89,9 @@ class Dataset:
 class Datasets:
     """The server's data sets."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, uploads: Uploads) -> None:
         self._transport = transport
+        self._uploads = uploads
 
     def upload(
         self,
@@ -104,6 +106,8 @@ class Datasets:
         on_bytes: OnBytes | None = None,
     ) -> Dataset:
         """Upload an `.npz` file, an archive with a folder of images for each class, or such a folder.
+
+        A file of 64 MiB or more is sent as a resumable upload: if it is interrupted, the same call continues it.
 
         name: by default the file's name, with `-upload` after that of a built-in data set. test_fraction, seed: the
         share of test images and the random seed of the split, if the file has no test images. image_shape: height and
@@ -124,6 +128,14 @@ class Datasets:
         body = opened(path)
         if isinstance(body, FolderBody):
             body.refuse_empty_class()
+        if (sent := self._uploads.of_body(body, on_bytes)) is not None:
+            source, upload = sent
+            document = {"upload": upload.id}
+            values = self._transport.create(
+                path_to("datasets"), params=params, document=document, read_timeout=DERIVE_SECONDS
+            )
+            self._uploads.forget(source, upload)
+            return self.dataset_of(values)
         dataset = self.dataset_of(
             self._transport.create(path_to("datasets"), params=params, body=body, on_bytes=on_bytes)
         )

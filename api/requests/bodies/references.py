@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import BoundedSemaphore
 from typing import Self
@@ -23,6 +23,7 @@ from shared.runtime.settings import Settings
 from shared.storage import durable
 from shared.storage.sources.download import DownloadLimits, download, redacted
 from shared.storage.sources.local import local_source
+from shared.storage.uploads.store import UploadStore
 from shared.storage.volume import Volume
 
 MOST_DOWNLOADS = 8  # at once in one process of the API: each holds a thread
@@ -43,27 +44,35 @@ class BodyReference(RequestModel):
     """What a request names in place of a body."""
 
     source: Source | None = Field(None, description="a file or folder that the server reads")
+    upload: str | None = Field(
+        None, max_length=64, description="id of a complete resumable upload of this key; it can be used several times"
+    )
 
     @model_validator(mode="after")
     def _has_one_way(self) -> Self:
-        if self.source is None:
-            raise ValueError("must have source, the place of the file")
+        if (self.source is None) == (self.upload is None):
+            raise ValueError("must have either source, the place of the file, or upload, the id of an upload")
         return self
 
 
 class Bodies:
-    """Receives the file of a request: its body, a part of its form, or what its JSON names."""
+    """Receives the file of a request: its body, a part of its form, or what its JSON names.
 
-    def __init__(self, volume: Volume, settings: Settings) -> None:
+    owner: returns the name of the key of the current request, to which resumable uploads belong.
+    """
+
+    def __init__(self, volume: Volume, settings: Settings, uploads: UploadStore, owner: Callable[[], str]) -> None:
         self._volume = volume
         self._settings = settings
+        self._uploads = uploads
+        self._owner = owner
         self._downloads = BoundedSemaphore(MOST_DOWNLOADS)
 
     @contextmanager
     def received(self, part: str, model: type[BodyReference]) -> Iterator[Upload]:
         """Receive the request's file as `uploads.received` does, or resolve what its JSON names.
 
-        model: that of the JSON. Raises what `uploads.received` and `local_source` raise.
+        model: that of the JSON. Raises what `uploads.received`, `local_source` and `UploadStore.used` raise.
         """
         if not request.is_json:
             with received(part, self._volume, self._settings) as upload:
@@ -71,6 +80,10 @@ class Bodies:
             return
         reference = from_json(model, self._settings)
         options = options_of(_texts(reference))
+        if reference.upload is not None:
+            with self._uploads.used(self._owner(), reference.upload) as path:
+                yield Upload(path, options, upload_id=reference.upload)
+            return
         assert reference.source is not None, "the model has exactly one way"
         with self._named(reference.source.url, options) as upload:
             yield upload

@@ -29,15 +29,19 @@ class Upload:
     """A completely received file and its options, from the query parameters and the form's other parts.
 
     source: the file or folder of this server's disk to which `path` is a link, if the request named one. url: its URL.
+    upload_id: the id of the resumable upload that the request named.
     """
 
     path: Path
     options: Mapping[str, str]
     source: PinnedFile | None = None
     url: str | None = None
+    upload_id: str | None = None
 
-    def described(self) -> dict[str, dict[str, str]]:
-        """Return the source as a field of the job's request, if the request named one."""
+    def described(self) -> dict[str, dict[str, str] | str]:
+        """Return the source or the resumable upload as a field of the job's request, if the request named one."""
+        if self.upload_id is not None:
+            return {"upload": self.upload_id}
         return {} if self.url is None else {"source": {"url": self.url}}
 
     def check(self) -> None:

@@ -29,7 +29,7 @@ class Body(Protocol):
 
 
 class FileBody:
-    """The content of a file. Raises `LocalFileError` if the file cannot be read or is empty."""
+    """The content of the file at `path`. Raises `LocalFileError` if the file cannot be read or is empty."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -41,19 +41,19 @@ class FileBody:
             raise LocalFileError(f"{path} cannot be read: {error.strerror}") from error
         if not self.size:
             raise LocalFileError(f"{path} is empty")
-        self._path = path
+        self.path = path
 
     def __iter__(self) -> Iterator[bytes]:
         left = self.size
         try:
-            with self._path.open("rb") as file:
+            with self.path.open("rb") as file:
                 while left and (block := file.read(min(BLOCK, left))):
                     left -= len(block)
                     yield block
         except OSError as error:
-            raise LocalFileError(f"{self._path} cannot be read: {error.strerror}") from error
+            raise LocalFileError(f"{self.path} cannot be read: {error.strerror}") from error
         if left:
-            raise LocalFileError(f"{self._path} became shorter while it was sent; nothing was submitted")
+            raise LocalFileError(f"{self.path} became shorter while it was sent; nothing was submitted")
 
 
 class FormBody:

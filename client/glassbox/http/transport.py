@@ -71,12 +71,13 @@ class Transport:
         body: Body | None = None,
         on_bytes: OnBytes | None = None,
         read_timeout: float = 0.0,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """Create a resource by a POST of a JSON `document` or an upload; retries create it only once.
 
         read_timeout: seconds to wait for the response, if the server may need more than the client's timeout.
         """
-        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        headers = {"Idempotency-Key": str(uuid.uuid4()), **(headers or {})}
         timeout = httpx.Timeout(self.timeout, connect=min(self.timeout, 10.0), read=max(self.timeout, read_timeout))
         request: dict[str, Any] = {"params": _given(params or {}), "timeout": timeout}
         if body is None:
