@@ -88,7 +88,7 @@ export async function getWithHeaders(path, options = {}) {
  * @param {string} path
  * @param {RequestOptions["query"]} [query]
  * @param {AbortSignal} [signal]
- * @returns {Promise<{items: any[], next: string | null}>}
+ * @returns {Promise<{items: any[], next: string | null, built_in?: any[]}>} built_in: of the list of data sets
  */
 export function page(path, query, signal) {
   return get(path, { query, signal });

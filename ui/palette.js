@@ -51,12 +51,10 @@ export async function show() {
   });
   draw();
   const found = await Promise.allSettled([page("/v1/models", { limit: 200 }), page("/v1/datasets", { limit: 200 }), page("/v1/jobs", { limit: 100 })]);
-  const [models, datasets, jobs] = found.map((result) => (result.status === "fulfilled" ? result.value.items : []));
+  const [models, datasets, jobs] = found.map((result) => (result.status === "fulfilled" ? [...result.value.items, ...(result.value.built_in ?? [])] : []));
   for (const { name } of models) targets.push({ text: `model ${plain(name)}`, href: `/ui/models/${encodeURIComponent(name)}` });
-  for (const { id, names } of datasets) {
-    for (const name of names?.length ? names : [id]) {
-      targets.push({ text: `data set ${plain(name)}`, href: `/ui/datasets/${encodeURIComponent(name)}` });
-    }
+  for (const name of new Set(datasets.map((one) => one.name))) {
+    targets.push({ text: `data set ${plain(name)}`, href: `/ui/datasets/${encodeURIComponent(name)}` });
   }
   for (const { id, kind, state } of jobs) targets.push({ text: `job ${id} ${kind} ${state}`, href: `/ui/jobs/${id}` });
   draw();

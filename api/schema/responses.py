@@ -5,7 +5,7 @@ The types are dictionaries. The type checker validates their contents; nothing i
 
 from __future__ import annotations
 
-from typing import Annotated, NotRequired, cast
+from typing import Annotated, Literal, NotRequired, cast
 
 from pydantic import WithJsonSchema, with_config
 from typing_extensions import TypedDict
@@ -197,6 +197,19 @@ def dataset_view(manifest: Manifest) -> DatasetView:
         "warnings": manifest.warnings,
         "provenance": provenance_view(manifest.provenance) if manifest.provenance else None,
     }
+
+
+@with_config(shown_as({"name": "digits", "content": "images of 8 × 8", "origin": "included", "prepared": True}))
+class BuiltInView(TypedDict):
+    """A built-in data set. `prepared` says whether it is stored; its first use prepares it.
+
+    `origin` is where that use reads it: `included` in the service, a `folder` of the operator, or a `download`.
+    """
+
+    name: str
+    content: str
+    origin: Literal["included", "folder", "download"]
+    prepared: bool
 
 
 class InputView(TypedDict):

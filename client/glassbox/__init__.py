@@ -65,7 +65,7 @@ if TYPE_CHECKING:
         TrainingResult,
     )
     from glassbox.records.changes import AddFromDataset, AddFromJob, Relabel, Remove
-    from glassbox.records.datasets import DatasetSummary, NearPairs, Provenance
+    from glassbox.records.datasets import BuiltInDataset, DatasetSummary, NearPairs, Provenance
     from glassbox.records.evaluations import ClassEvaluation, Evaluation, Mistake
     from glassbox.records.explanations import Explanation, Neighbours
     from glassbox.records.images import Images
@@ -112,7 +112,7 @@ _NAMES = {
         "WrongArgument",
     ),
     "records.changes": ("AddFromDataset", "AddFromJob", "Relabel", "Remove"),
-    "records.datasets": ("DatasetSummary", "NearPairs", "Provenance"),
+    "records.datasets": ("BuiltInDataset", "DatasetSummary", "NearPairs", "Provenance"),
     "records.evaluations": ("ClassEvaluation", "Evaluation", "Mistake"),
     "http.all_events": ("AnyEvent",),
     "http.events": ("Event",),
@@ -150,6 +150,7 @@ __all__ = [
     "BatchResult",
     "BatchSummary",
     "Best",
+    "BuiltInDataset",
     "ChecksumMismatch",
     "ClassEvaluation",
     "Client",

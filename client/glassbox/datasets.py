@@ -18,7 +18,7 @@ from glassbox.http.resumable import Uploads
 from glassbox.http.routes import path_to
 from glassbox.http.transport import Transport
 from glassbox.records.changes import Change, SplitName, as_json
-from glassbox.records.datasets import DatasetSummary, NearPairs, Provenance
+from glassbox.records.datasets import BuiltInDataset, DatasetSummary, NearPairs, Provenance
 from glassbox.records.images import Images, images_of
 from glassbox.records.skipped import SkippedFiles
 
@@ -183,8 +183,13 @@ class Datasets:
         """Return the data sets, newest first, at most `limit`."""
         return map(self.dataset_of, self._transport.pages(path_to("datasets"), size=limit))
 
+    def built_in(self) -> tuple[BuiltInDataset, ...]:
+        """Return the built-in data sets, also those that are not prepared yet."""
+        found = self._transport.get(path_to("datasets"), limit=1)
+        return tuple(read(BuiltInDataset, one) for one in found.get("built_in", ()))  # none of an older server
+
     def get(self, reference: str) -> Dataset:
-        """Return the data set with this id or name."""
+        """Return the data set with this id or name; a built-in one is prepared if it was not used before."""
         return self.dataset_of(self._transport.get(path_to("datasets", reference)))
 
     def images(

@@ -32,6 +32,7 @@ export async function show({ root, params, query, signal, title, setQuery }) {
   const drawing = pad({ onchange: drawn });
   signal.addEventListener("abort", drawing.destroy);
   const controls = h("div", { class: "fields" });
+  const first = h("p", { class: "soft" });
   replace(
     root,
     h("h1", "Glass box: ", h("a", { href: modelHref(model, version) }, name(`${model}@${version}`))),
@@ -40,7 +41,11 @@ export async function show({ root, params, query, signal, title, setQuery }) {
       h("div", controls, results, neighbours)),
     h("p", { class: "soft" }, "How a network learns from an image: ", h("a", { href: address("/ui/article", lessonOf(query, model, version)) }, "the article, one training step with every number"), "."),
   );
-  await load(controls, "the version", (stop) => get(route, { signal: stop }), (found) => settings(found.classes), signal);
+  await load(controls, "the version", (stop) => get(route, { signal: stop }), (found) => {
+    replace(first, h("a", { href: address(location.pathname, { dataset: found.dataset, split: "test", index: 0 }) }, "Take the first test image of its data set"),
+      ", or open an image of a data set or of a batch from its page.");
+    return settings(found.classes);
+  }, signal);
   await ask();
 
   /** @param {{gray: Uint8Array, size: number} | Blob | null} found */
@@ -53,7 +58,7 @@ export async function show({ root, params, query, signal, title, setQuery }) {
 
   /** Step through the images of a data set or a batch that the address names. */
   function browse() {
-    if (!query.has("index")) return h("p", { class: "soft" }, "Or open an image of a data set or of a batch from its page.");
+    if (!query.has("index")) return first;
     /** @param {number} by */
     const step = (by) => () => {
       const index = Math.max(0, Number(query.get("index")) + by);

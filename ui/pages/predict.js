@@ -1,6 +1,6 @@
 /** One image: drawn, dropped, pasted or chosen; what the network sees of it, and its probabilities. */
 
-import { get, page as readPage, send } from "../api.js";
+import { address, get, page as readPage, send } from "../api.js";
 import { empty, load, panel, problem } from "../common/panel.js";
 import { bars } from "../parts/charts/bars.js";
 import { h, replace } from "../parts/dom.js";
@@ -71,7 +71,7 @@ function content(page, models) {
       version = found;
       replace(about, h("a", { href: `/ui/models/${encodeURIComponent(model)}/${version.version}` }, `version ${version.version}`),
         `, images of ${version.input.image_shape.join(" × ")}, test accuracy ${percent(version.metrics.test_accuracy)} · `,
-        h("a", { href: `/ui/glass/${encodeURIComponent(model)}/${version.version}` }, "look inside"));
+        h("a", { href: address(`/ui/glass/${encodeURIComponent(model)}/${version.version}`, { dataset: version.dataset, split: "test", index: 0 }) }, "look inside"));
       stale = true;
       ask();
     } catch (error) {

@@ -187,7 +187,7 @@ class Origins:
         return tuple(found)
 
     def _dataset(self, reference: str) -> tuple[Manifest, Arrays]:
-        return self.store.load(self.built_in.prepared(reference).id, anew=False)
+        return self.store.load(self.built_in.get(reference).id, anew=False)
 
     def _of_dataset(
         self, manifest: Manifest, arrays: Arrays, added: Sequence[AddedImage], places: list[int], shape: Shape

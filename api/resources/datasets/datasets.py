@@ -7,22 +7,24 @@ from typing import Annotated
 from flask import Blueprint, Response, request
 from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
 
 from api.middleware.idempotency import idempotent
 from api.requests.bodies.references import Bodies
 from api.requests.conditions import with_etag
-from api.requests.pagination import Page, PageQuery, after, cursor_like, page
+from api.requests.pagination import PageQuery, after, cursor_like, page
 from api.requests.validation import Matching, RequestModel, from_texts
+from api.resources.datasets.images import NOT_FOUND, PREPARATION
 from api.schema.operations import PRECONDITIONS, ResponseSpec, UploadSpec, error_response, operation, revalidated
 from api.schema.references import ERRORS as REFERENCE_ERRORS
 from api.schema.references import reference_with
-from api.schema.responses import DatasetView, dataset_view
+from api.schema.responses import BuiltInView, DatasetView, dataset_view
 from shared.datasets import DatasetStore, Manifest
 from shared.datasets.builtin.built_in import NAMES as BUILT_IN
 from shared.datasets.builtin.built_in import BuiltIn
 from shared.datasets.options import OnUnreadable, UploadOptions
 from shared.datasets.uploads import read_upload
-from shared.errors import Conflict, Damaged, Invalid, NotFound, TooLarge, UnsupportedType
+from shared.errors import Conflict, Damaged, Invalid, TooLarge, UnsupportedType
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import JobStore, Kind, State
 from shared.jobs.feed.announcer import Announcer
@@ -105,6 +107,17 @@ class DatasetQuery(PageQuery):
     after: Annotated[str, cursor_like(CURSOR)] | None = Field(None, description="the `next` of the previous page")
 
 
+class DatasetPage(TypedDict):
+    """A page of data sets. `next` is the cursor of the following page, null on the last page.
+
+    `built_in` has the built-in data sets, on each page.
+    """
+
+    items: list[DatasetView]
+    next: str | None
+    built_in: list[BuiltInView]
+
+
 class DeletionQuery(RequestModel):
     """How to delete a data set."""
 
@@ -165,23 +178,29 @@ def blueprint(
         "List the data sets",
         scope="read",
         query=DatasetQuery,
-        responses=revalidated(Page[DatasetView]),
+        responses=revalidated(DatasetPage),
         headers=PRECONDITIONS,
     )
     def index() -> Response:
-        """Newest first."""
+        """Newest first. `built_in` has the built-in data sets, also those that are not prepared yet."""
         query = from_texts(DatasetQuery, request.args)
-        return with_etag(page(after(store.all(), query, _cursor, newest_first=True), query, _cursor, dataset_view))
+        found = page(after(store.all(), query, _cursor, newest_first=True), query, _cursor, dataset_view)
+        known: list[BuiltInView] = [
+            {"name": one.name, "content": one.content, "origin": one.origin, "prepared": one.prepared}
+            for one in built_in.all()
+        ]
+        return with_etag({**found, "built_in": known})
 
     @routes.get("/<reference>")
     @operation(
         "Show a data set",
         scope="read",
         responses={200: DatasetView},
-        errors=(error_response(NotFound, "dataset_not_found"), error_response(Damaged, "dataset_unreadable")),
+        errors=(NOT_FOUND, error_response(Damaged, "dataset_unreadable"), *PREPARATION),
     )
     def show(reference: str) -> DatasetView:
-        return dataset_view(built_in.prepared(reference))
+        """A built-in data set is prepared at its first use, which downloads it if it is not part of the service."""
+        return dataset_view(built_in.get(reference))
 
     @routes.delete("/<reference>")
     @operation(
@@ -189,7 +208,7 @@ def blueprint(
         scope="manage",
         query=DeletionQuery,
         responses={204: None},
-        errors=(error_response(NotFound, "dataset_not_found"), error_response(Conflict, "dataset_in_use")),
+        errors=(NOT_FOUND, error_response(Conflict, "dataset_in_use")),
     )
     def delete(reference: str) -> tuple[str, int]:
         """An id deletes the data set and all its names. A name deletes itself, and the data set with the last name."""

@@ -14,6 +14,7 @@ from api.requests.field_errors import summary
 from api.requests.validation import RequestModel, from_json, from_json_text, from_texts
 from api.resources.datasets.changes import DatasetChanges, Origins, SplitName, relabelled, removals
 from api.resources.datasets.datasets import UploadName
+from api.resources.datasets.images import PREPARATION
 from api.resources.image_selection import invalid
 from api.schema.operations import ResponseSpec, UploadSpec, error_response, operation
 from api.schema.responses import DatasetView, dataset_view
@@ -85,6 +86,7 @@ def blueprint(origins: Origins, keys: IdempotencyKeys) -> Blueprint:
             error_response(UnsupportedType, "dataset_expected"),
             error_response(Invalid, "validation_failed", "dataset_*", "archive_*", "specification_unknown"),
             error_response(Damaged, "dataset_unreadable", "dataset_damaged", "plan_damaged", "version_unreadable"),
+            *PREPARATION,
         ),
     )
     @idempotent(keys)
@@ -95,7 +97,7 @@ def blueprint(origins: Origins, keys: IdempotencyKeys) -> Blueprint:
         same data set make the same data set, and no change makes the data set itself. `skipped` in the response has
         added images that equal one in another split, or one of the same class in their own.
         """
-        source = origins.built_in.prepared(reference)
+        source = origins.built_in.get(reference)
         if request.is_json:
             options = from_texts(DerivationOptions, request.args)
             for name in ("on_unreadable", "changes"):

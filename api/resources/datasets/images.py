@@ -22,11 +22,13 @@ from shared.datasets import DatasetStore, Manifest
 from shared.datasets.builtin.built_in import BuiltIn
 from shared.datasets.content import Images, Labels
 from shared.datasets.paths import ImagePaths
-from shared.errors import Damaged, NotFound, Unavailable
+from shared.errors import Damaged, NotFound, StorageFull, Unavailable
 from shared.network.settings.validation import shown
 
 FILE = replace(MEDIA, description=f"{MEDIA.description}. `labels` int32 (n,) are indices of the data set's `classes`")
 NOT_FOUND = error_response(NotFound, "dataset_not_found")
+PREPARATION = error_response(Unavailable, "dataset_unavailable"), error_response(StorageFull, "storage_full")
+"""The errors of the first use of a built-in data set."""
 DAMAGED = error_response(Damaged, "dataset_unreadable", "dataset_damaged")
 
 
@@ -57,7 +59,7 @@ def blueprint(store: DatasetStore, built_in: BuiltIn) -> Blueprint:
             200: ResponseSpec((FILE,), headers=("ETag",)),
             304: ResponseSpec(description="The client's copy is current.", headers=("ETag",)),
         },
-        errors=(NOT_FOUND, DAMAGED, error_response(Unavailable, "memory_busy")),
+        errors=(NOT_FOUND, DAMAGED, *PREPARATION, error_response(Unavailable, "memory_busy")),
         headers=("If-Match", "If-None-Match"),
     )
     def images(reference: str) -> Response:
@@ -66,7 +68,7 @@ def blueprint(store: DatasetStore, built_in: BuiltIn) -> Blueprint:
         The images of a data set never change: the ETag depends on its id and on the query, and on whether it has paths.
         """
         query = from_texts(DatasetImagesQuery, request.args)
-        manifest, arrays = store.load(built_in.prepared(reference).id, anew=False)
+        manifest, arrays = store.load(built_in.get(reference).id, anew=False)
         split = arrays.splits.get(query.split)
         if split is None:
             raise invalid(

@@ -6,7 +6,7 @@ from flask import Blueprint
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from api.resources.datasets.images import DAMAGED, NOT_FOUND
+from api.resources.datasets.images import DAMAGED, NOT_FOUND, PREPARATION
 from api.resources.datasets.summary import CopyView
 from api.schema.examples import DATASET_ID, shown_as
 from api.schema.operations import error_response, operation
@@ -80,7 +80,7 @@ def blueprint(store: DatasetStore, built_in: BuiltIn, volume: Volume) -> Bluepri
         "Find near pairs in a data set",
         scope="read",
         responses={200: NearPairsView},
-        errors=(NOT_FOUND, DAMAGED, error_response(Unavailable, "near_pairs_busy")),
+        errors=(NOT_FOUND, DAMAGED, *PREPARATION, error_response(Unavailable, "near_pairs_busy")),
     )
     def show(reference: str) -> NearPairsView:
         """Of a data set with splits, finds test and validation images that leaked into the training images.
@@ -88,7 +88,7 @@ def blueprint(store: DatasetStore, built_in: BuiltIn, volume: Volume) -> Bluepri
         The first request starts the search. After a 503 `near_pairs_busy` the search continues; request it again
         after `Retry-After` seconds. Later requests read the stored result.
         """
-        return _view(*search.of(built_in.prepared(reference).id))
+        return _view(*search.of(built_in.get(reference).id))
 
     return routes
 

@@ -6,7 +6,7 @@ from flask import Blueprint
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from api.resources.datasets.images import DAMAGED, NOT_FOUND
+from api.resources.datasets.images import DAMAGED, NOT_FOUND, PREPARATION
 from api.schema.examples import DATASET_ID, PNG, shown_as
 from api.schema.operations import error_response, operation
 from shared.datasets import DatasetStore, Manifest
@@ -97,11 +97,11 @@ def blueprint(store: DatasetStore, built_in: BuiltIn) -> Blueprint:
         "Summarize a data set",
         scope="read",
         responses={200: DatasetSummaryView},
-        errors=(NOT_FOUND, DAMAGED, error_response(Unavailable, "summary_busy")),
+        errors=(NOT_FOUND, DAMAGED, *PREPARATION, error_response(Unavailable, "summary_busy")),
     )
     def summary(reference: str) -> DatasetSummaryView:
         """The first request for a data set computes the summary from all images; later ones read the stored one."""
-        return _view(*store.summary(built_in.prepared(reference).id))
+        return _view(*store.summary(built_in.get(reference).id))
 
     return routes
 

@@ -20,6 +20,7 @@ from api.requests import accepted
 from api.requests.bodies import fast_json
 from api.requests.online.memory import held
 from api.requests.validation import RequestModel, from_json
+from api.resources.datasets.images import PREPARATION
 from api.resources.explanations.explain import BINARY, JSON
 from api.schema.examples import DATASET_ID, shown_as
 from api.schema.operations import MediaType, error_response, operation
@@ -210,6 +211,7 @@ def blueprint(models: OnlineModels, store: DatasetStore, built_in: BuiltIn, limi
             error_response(Invalid, "validation_failed"),
             error_response(TooLarge, "response_too_large", "too_many_operations"),
             error_response(Damaged, "dataset_damaged", "dataset_unreadable", "version_damaged", "version_unreadable"),
+            *PREPARATION,
             error_response(Unavailable, "memory_busy"),
         ),
     )
@@ -221,7 +223,7 @@ def blueprint(models: OnlineModels, store: DatasetStore, built_in: BuiltIn, limi
         it. `losses` shows how training continues on the following images of the split.
         """
         wanted = from_json(LessonRequest, limits)
-        manifest, arrays = store.load(built_in.prepared(wanted.dataset).id, anew=False)
+        manifest, arrays = store.load(built_in.get(wanted.dataset).id, anew=False)
         if wanted.split not in arrays.splits:
             raise _invalid("split", f"must be a split of this data set: {', '.join(arrays.splits)}; got {wanted.split}")
         images, labels = arrays.splits[wanted.split]

@@ -21,6 +21,7 @@ from api.requests.online.memory import held, memory_busy
 from api.requests.validation import AnyRequest, RequestModel, from_texts, validated
 from api.resources.batches.images import decode_entry
 from api.resources.batches.results import batch_of, reads_archive
+from api.resources.datasets.images import PREPARATION
 from api.schema.examples import DATASET_ID, JOB_ID, shown_as
 from api.schema.operations import UploadSpec, error_response
 from shared.archives import ArchiveIndex, Contents
@@ -121,6 +122,7 @@ ERRORS = (
     error_response(
         Damaged, "version_damaged", "version_unreadable", "dataset_damaged", "dataset_unreadable", "plan_damaged"
     ),
+    *PREPARATION,
     error_response(Unavailable, "memory_busy"),
 )
 """The errors of every operation on one image."""
@@ -204,7 +206,7 @@ class OneImageReader:
         return self._of_batch(place.job, place.index, version)
 
     def _of_dataset(self, reference: str, split: str, index: int, version: ModelVersion) -> _Pixels:
-        manifest, arrays = self._store.load(self._built_in.prepared(reference).id, anew=False)
+        manifest, arrays = self._store.load(self._built_in.get(reference).id, anew=False)
         if split not in arrays.splits:
             _refuse(f"must be a split of this data set: {', '.join(arrays.splits)}; got {split}", pointer="#/split")
         images, labels = arrays.splits[split]

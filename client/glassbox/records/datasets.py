@@ -6,6 +6,20 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class BuiltInDataset:
+    """A built-in data set, whose first use prepares it.
+
+    origin: where that use reads it: `included` in the service, a `folder` of the operator, or a `download`. prepared:
+    whether it is stored.
+    """
+
+    name: str
+    content: str
+    origin: str
+    prepared: bool
+
+
+@dataclass(frozen=True)
 class Provenance:
     """How a data set was derived from another one, `derived_from`, in numbers of images.
 

@@ -1,4 +1,4 @@
-"""The data sets that come with Glassbox; each is prepared at its first use.
+"""The data sets that come with Glassbox; each is prepared at its first use, also if that only reads it.
 
 `mnist` is by Y. LeCun, C. Cortes and C. Burges; `fashion-mnist` by H. Xiao, K. Rasul and R. Vollgraf (Zalando, MIT
 licence); `digits.py` describes `digits`.
@@ -7,8 +7,10 @@ licence); `digits.py` describes `digits`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
+from typing import Literal
 
 from shared.datasets.arrays.idx import read_idx
 from shared.datasets.arrays.npz import read_npz
@@ -17,7 +19,7 @@ from shared.datasets.builtin.downloads import download
 from shared.datasets.content import Content
 from shared.datasets.manifest import Manifest
 from shared.datasets.store import DatasetStore
-from shared.errors import NotFound
+from shared.errors import NotFound, Unavailable
 from shared.runtime.settings import Settings
 from shared.storage import durable
 from shared.storage.volume import Volume
@@ -26,7 +28,17 @@ KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 ZALANDO = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 MIRRORS = {"mnist": (KERAS,), "fashion-mnist": (KERAS, ZALANDO)}
 
-NAMES = frozenset({"digits", "mnist", "fashion-mnist"})  # uploads cannot take these names
+CONTENTS = {
+    "digits": "handwritten digits, 1,797 images of 8 × 8",
+    "mnist": "handwritten digits, 70,000 images of 28 × 28",
+    "fashion-mnist": "clothes, 70,000 images of 28 × 28",
+}
+NAMES = frozenset(CONTENTS)  # uploads cannot take these names
+
+PREPARATION_WAIT = 10.0
+"""Seconds that a request waits while another one prepares a data set."""
+
+Origin = Literal["included", "folder", "download"]
 
 MNIST = {"mnist.npz": "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"}
 FASHION = {
@@ -39,6 +51,19 @@ FASHION_CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
+
+
+@dataclass(frozen=True)
+class BuiltInDataset:
+    """A built-in data set as lists have it: read from no file but its name's.
+
+    origin: where its first use reads it: the code, the folder GLASSBOX_DATASETS, or a mirror.
+    """
+
+    name: str
+    content: str
+    origin: Origin
+    prepared: bool
 
 
 class BuiltIn:
@@ -58,6 +83,7 @@ class BuiltIn:
         self._volume = volume
         self._settings = settings
         self._mirrors = mirrors
+        self._preparing = Lock()
         self._prepare: dict[str, Callable[[], Manifest]] = {
             "digits": self._digits,
             "mnist": self._mnist,
@@ -65,23 +91,43 @@ class BuiltIn:
         }
 
     def get(self, reference: str) -> Manifest:
-        """Return the data set; prepares a built-in one at its first use. Raises `NotFound`."""
+        """Return the data set; prepares a built-in one at its first use.
+
+        A process prepares one at a time. Raises `NotFound`, or `Unavailable` if a download fails or another data set is
+        being prepared for too long.
+        """
         try:
             return self._store.get(reference)
         except NotFound:
             if reference not in self._prepare:
                 raise
-        return self._prepare[reference]()
-
-    def prepared(self, reference: str) -> Manifest:
-        """Return the data set if it is stored; raises `NotFound`, also for a built-in one that is not prepared yet."""
+        if not self._preparing.acquire(timeout=PREPARATION_WAIT):
+            detail = "a built-in data set is being prepared; send the request again"
+            raise Unavailable("dataset_unavailable", detail, 5)
         try:
-            return self._store.get(reference)
-        except NotFound as error:
-            if reference not in self._prepare:
-                raise
-            detail = f"{reference!r} is built in, but not prepared yet: the first training job that uses it prepares it"
-            raise NotFound(error.code, detail) from error
+            return self._store.get(reference)  # another thread may have prepared it meanwhile
+        except NotFound:
+            return self._prepare[reference]()
+        finally:
+            self._preparing.release()
+
+    def all(self) -> list[BuiltInDataset]:
+        """Return the built-in data sets, without preparing any."""
+        return [
+            BuiltInDataset(name, text, self._origin(name), self._is_stored(name)) for name, text in CONTENTS.items()
+        ]
+
+    def _is_stored(self, name: str) -> bool:
+        try:
+            self._store.id_of(name)
+        except NotFound:
+            return False
+        return True
+
+    def _origin(self, name: str) -> Origin:
+        if name == "digits":
+            return "included"
+        return "folder" if self._local(f"{name}.npz") or self._local(name) else "download"
 
     def _digits(self) -> Manifest:
         return self._store.add(read_digits(), "digits", "built-in")[0]

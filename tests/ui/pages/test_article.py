@@ -9,6 +9,7 @@ from playwright.sync_api import Request, expect
 
 from tests.ui.conftest import Dashboard, Reply
 
+UNUSED = {"name": "mnist", "content": "handwritten digits", "origin": "download", "prepared": False}
 STEP = "/v1/lessons/step"
 
 
@@ -83,7 +84,8 @@ def test_a_refused_image_is_a_message_with_its_reason(dashboard: Dashboard) -> N
     expect(page.get_by_role("alert")).to_contain_text("must be less than the number of images, 40")
 
 
-def test_without_a_data_set_there_are_first_steps(dashboard: Dashboard) -> None:
-    page = dashboard.open("/ui/article", {"GET /v1/datasets": {"items": [], "next": None}})
-    expect(page.get_by_role("link", name="Train on the digits")).to_be_visible()
-    assert dashboard.sent("POST", STEP) == []
+def test_without_a_data_set_the_step_takes_an_image_of_the_digits(dashboard: Dashboard) -> None:
+    page = dashboard.open("/ui/article", {"GET /v1/datasets": {"items": [], "next": None, "built_in": [UNUSED]}})
+    expect(page.get_by_role("button", name="Step")).to_be_visible()
+    assert {json.loads(request.post_data or "")["dataset"] for request in dashboard.sent("POST", STEP)} == {"digits"}
+    expect(page.get_by_label("Data set")).to_contain_text("mnist")

@@ -42,8 +42,10 @@ def drop(page: Page, name: str) -> None:
 
 
 def test_without_data_sets_the_page_offers_first_steps(dashboard: Dashboard) -> None:
-    page = dashboard.open("/ui/datasets", {"GET /v1/datasets": {"items": [], "next": None}})
-    expect(page.get_by_role("link", name="Look at the digits")).to_have_attribute("href", "/ui/datasets/digits")
+    unused = {"name": "digits", "content": "images of 8 × 8", "origin": "included", "prepared": False}
+    page = dashboard.open("/ui/datasets", {"GET /v1/datasets": {"items": [], "next": None, "built_in": [unused]}})
+    expect(page.get_by_role("link", name="digits", exact=True)).to_have_attribute("href", "/ui/datasets/digits")
+    expect(page.get_by_text("images of 8 × 8; prepared at its first use")).to_be_visible()
 
 
 def test_an_upload_by_drop_says_what_was_skipped(dashboard: Dashboard, dataset: dict[str, Any]) -> None:

@@ -36,6 +36,7 @@ def test_the_question_is_in_the_address(dashboard: Dashboard) -> None:
 def test_a_drawing_is_explained_as_28_rows(dashboard: Dashboard) -> None:
     page = dashboard.open("/ui/glass/digits/3")
     expect(page.get_by_text("Draw a digit, or choose an image.")).to_be_visible()
+    expect(page.get_by_role("link", name="Take the first test image")).to_be_visible()
     box = page.get_by_role("img", name="Draw here").bounding_box()
     assert box is not None
     with page.expect_request(lambda request: "255" in (request.post_data or "")) as asked:

@@ -46,6 +46,7 @@ SAME = {
     "Epoch": jobs.Epoch,
     "Dataset": datasets.Dataset,
     "Duplicates": datasets.Duplicates,
+    "BuiltIn": records_datasets.BuiltInDataset,
     "Provenance": records_datasets.Provenance,
     "DatasetSummary": records_datasets.DatasetSummary,
     "NearPairs": records_datasets.NearPairs,

@@ -2,7 +2,7 @@
 
 import { bytes, get, page as pageOf } from "../../api.js";
 import { modelHref } from "../../common/actions.js";
-import { empty, load, panel } from "../../common/panel.js";
+import { load, panel } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { name as nameOf } from "../../parts/format.js";
 import { inline } from "../../parts/formula.js";
@@ -29,16 +29,13 @@ export function show(page) {
   replace(root, h("h1", "The article: one training step"),
     h("p", "A network takes one step of gradient descent on one image, and every number is here: the arrays come from the functions that also train the models. The same as a text, with the derivations, is docs/mathematics.md in the source of the service; the section on explaining has the operation ", h("code", `POST ${STEP}`), "."),
     settings, body);
-  return load(settings, "the data sets", (stop) => pageOf("/v1/datasets", { limit: 200 }, stop), ({ items }) => {
+  return load(settings, "the data sets", (stop) => pageOf("/v1/datasets", { limit: 200 }, stop), ({ items, built_in: others = [] }) => {
     const known = items.map(({ name }) => name);
-    const dataset = page.query.get("dataset") ?? BUILT_IN.find((one) => known.includes(one)) ?? known[0];
-    if (!dataset) {
-      return empty("The step needs an image, and no data set has been used yet.",
-        h("a", { href: "/ui/train?dataset=digits", class: "chip" }, "Train on the digits"), h("a", { href: "/ui/datasets", class: "chip" }, "Upload images"));
-    }
+    // Without a data set in use, the digits: they are part of the service, so nothing is downloaded.
+    const dataset = page.query.get("dataset") ?? BUILT_IN.find((one) => known.includes(one)) ?? "digits";
     const ask = () => load(body, "the training step", (stop) => read(requestOf(page.query, dataset), stop), (found) => view(page, found), signal);
     void ask();
-    return chosen(page, dataset, [...new Set([dataset, ...known])], () => {
+    return chosen(page, dataset, [...new Set([dataset, ...known, ...others.map((/** @type {{name: string}} */ one) => one.name)])], () => {
       replace(body);
       void ask();
     });

@@ -10,6 +10,9 @@ import { table } from "../../parts/table.js";
 import { drop } from "../../parts/drop.js";
 import { skippedFiles } from "../../common/skipped.js";
 
+/** @type {Record<string, string>} what the first use of a built-in data set does */
+const FIRST_USE = { included: "prepared at its first use", folder: "read from the operator's folder at its first use", download: "downloaded at its first use" };
+
 /** @typedef {Record<string, any>} Dataset */
 
 /** @param {import("../../parts/router.js").Page} page */
@@ -30,8 +33,8 @@ export function href(reference) {
   return `/ui/datasets/${encodeURIComponent(reference)}`;
 }
 
-/** @param {import("../../parts/router.js").Page} page @param {{items: Dataset[], next: string | null}} found */
-function listed(page, { items, next }) {
+/** @param {import("../../parts/router.js").Page} page @param {{items: Dataset[], next: string | null, built_in?: Dataset[]}} found */
+function listed(page, { items, next, built_in: known = [] }) {
   const rows = table({
     label: "Data sets",
     ...ordered(page),
@@ -39,8 +42,7 @@ function listed(page, { items, next }) {
     onopen: (dataset) => go(href(dataset.name)),
     empty: empty(
       "No data set has been used yet.",
-      h("a", { href: href("digits"), class: "chip" }, "Look at the digits (8 × 8, built in)"),
-      h("a", { href: "/ui/train?dataset=digits", class: "chip" }, "Train on them"),
+      h("a", { href: "/ui/train?dataset=digits", class: "chip" }, "Train on the digits"),
     ),
     columns: [
       { name: "name", label: "Name", sort: true, cell: (dataset) => h("a", { href: href(dataset.name) }, name(dataset.name)) },
@@ -54,7 +56,9 @@ function listed(page, { items, next }) {
     ],
   });
   rows.set(items);
-  return [rows.element, next && h("p", { class: "soft" }, `The newest ${items.length} are shown.`)];
+  const unused = known.filter(({ prepared }) => !prepared);
+  return [rows.element, unused.length > 0 && [h("p", "Built in, and not used yet:"),
+    h("ul", unused.map((one) => h("li", h("a", { href: href(one.name) }, name(one.name)), `: ${one.content}; ${FIRST_USE[one.origin]}`)))], next && h("p", { class: "soft" }, `The newest ${items.length} are shown.`)];
 }
 
 /** @param {Dataset} dataset @returns {number} */

@@ -221,7 +221,8 @@ function sameTest(page, own, versions, pairs) {
   /** @type {any[]} */
   let jobs = [];
   let shown = false;
-  pageOf("/v1/datasets", { limit: 500 }, signal).then(({ items }) => replace(known, items.map((each) => h("option", { value: each.name }))), () => {});
+  pageOf("/v1/datasets", { limit: 500 }, signal).then(({ items, built_in: others = [] }) =>
+    replace(known, [...new Set([...items, ...others].map((each) => each.name))].map((value) => h("option", { value }))), () => {});
   live.on({ kind: "evaluation" }, ({ type, job }) => {
     if (jobs.length && (type === "missed" || jobs.some(({ id }) => id === job))) void follow(jobs.map(({ id }) => id));
   }, signal);

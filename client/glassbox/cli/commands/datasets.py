@@ -32,6 +32,12 @@ Examples:
 
 SHAPE = re.compile(r"(?P<height>[1-9][0-9]{0,4})[xX](?P<width>[1-9][0-9]{0,4})")
 
+FIRST_USE = {
+    "included": "prepared at its first use",
+    "folder": "read from the server's folder at its first use",
+    "download": "downloaded at its first use",
+}
+
 app = typer.Typer(help=f"List, upload, show, change and delete data sets.\n\n{EXAMPLES}", no_args_is_help=True)
 
 DatasetReference = Annotated[
@@ -44,6 +50,7 @@ def list_datasets(context: typer.Context, limit: options.Limit = 50, as_json: op
     """List the data sets, newest first."""
     with client_of(context) as client:
         found = list(client.datasets.list(limit))
+        unused = [] if as_json else [one for one in client.datasets.built_in() if not one.prepared]
     if as_json:
         print_json(found)
         return
@@ -53,8 +60,10 @@ def list_datasets(context: typer.Context, limit: options.Limit = 50, as_json: op
             (d.name, f"{sum(d.splits.values()):,}", len(d.classes), shape(d), f"{d.bytes:,}", moment(d.created_at))
             for d in found
         ],
-        empty="no data sets; `glassbox datasets upload` adds one, and digits, mnist and fashion-mnist are built in",
+        empty="no data set is stored; `glassbox datasets upload` adds one",
     )
+    for one in unused:
+        print_line(f"{one.name} is built in: {one.content}; {FIRST_USE[one.origin]}")
 
 
 @app.command()

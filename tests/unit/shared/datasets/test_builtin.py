@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 from shared.datasets import DatasetStore
 from shared.datasets.builtin import built_in as module
 from shared.datasets.builtin.built_in import MIRRORS, BuiltIn
-from shared.datasets.builtin.digits import load_digits
+from shared.datasets.builtin.digits import load_digits, read_digits
+from shared.datasets.content import Content
 from shared.errors import GlassboxError, NotFound, Unavailable
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
@@ -101,6 +103,36 @@ class TestMnist:
 
         assert (manifest.name, manifest.splits) == ("mnist", {"train": 60, "test": 30})
         assert built_in.get(manifest.id) == datasets.get("mnist") == manifest
+
+    def test_the_list_says_where_a_data_set_comes_from_and_prepares_none(
+        self, tmp_path: Path, datasets: DatasetStore, volume: Volume, limits: Settings, unreachable: Mirrors
+    ) -> None:
+        (tmp_path / "mnist.npz").write_bytes(b"not read")
+
+        listed = with_folder(tmp_path, datasets, volume, limits, unreachable).all()
+
+        assert [(one.name, one.origin, one.prepared) for one in listed] == [
+            ("digits", "included", False),
+            ("mnist", "folder", False),
+            ("fashion-mnist", "download", False),
+        ]
+        assert files_below(volume.root) == []
+
+    def test_requests_at_the_same_time_prepare_a_data_set_once(
+        self, built_in: BuiltIn, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read = []
+
+        def counted() -> Content:
+            read.append("digits")
+            return read_digits()
+
+        monkeypatch.setattr(module, "read_digits", counted)
+
+        with ThreadPoolExecutor() as threads:
+            found = list(threads.map(built_in.get, ["digits"] * 4))
+
+        assert len({manifest.id for manifest in found}) == len(read) == 1
 
     def test_a_local_file_that_is_not_an_npz_is_refused(
         self, tmp_path: Path, datasets: DatasetStore, volume: Volume, limits: Settings, unreachable: Mirrors

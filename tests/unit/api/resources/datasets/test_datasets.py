@@ -176,12 +176,15 @@ class TestShowing:
     def test_unknown_data_set_is_not_found(self, client: FlaskClient, reference: str) -> None:
         assert_problem(client.get(f"/v1/datasets/{reference}"), 404, "dataset_not_found")
 
-    @pytest.mark.parametrize("name", ["digits", "mnist", "fashion-mnist"])
-    def test_missing_built_in_data_set_explains_how_to_get_it(self, client: FlaskClient, name: str) -> None:
-        problem = assert_problem(client.get(f"/v1/datasets/{name}"), 404, "dataset_not_found")
+    def test_list_names_built_in_data_sets_that_reading_prepares(self, client: FlaskClient) -> None:
+        def prepared() -> dict[str, tuple[str, bool]]:
+            known = client.get("/v1/datasets").get_json()["built_in"]
+            return {one["name"]: (one["origin"], one["prepared"]) for one in known}
 
-        assert "built in, but not prepared yet" in problem["detail"]
-        assert "upload" not in problem["detail"]
+        unused = {"mnist": ("download", False), "fashion-mnist": ("download", False)}
+        assert prepared() == {"digits": ("included", False)} | unused
+        assert client.get("/v1/datasets/digits").get_json()["splits"] == {"train": 1438, "test": 359}
+        assert prepared() == {"digits": ("included", True)} | unused
 
     def test_data_sets_are_listed_in_pages(self, client: FlaskClient) -> None:
         ids = {upload(client, npz(easy_arrays(seed=seed))).get_json()["id"] for seed in range(3)}
@@ -193,7 +196,8 @@ class TestShowing:
         assert {item["id"] for item in first["items"] + second["items"]} == ids
 
     def test_list_without_data_sets_is_empty(self, client: FlaskClient) -> None:
-        assert client.get("/v1/datasets").json == {"items": [], "next": None}
+        found: Any = client.get("/v1/datasets").json
+        assert (found["items"], found["next"]) == ([], None)
 
 
 class TestDeleting:
