@@ -202,13 +202,15 @@ class Datasets:
         count: int | None = None,
         indices: Iterable[int] | None = None,
         seed: int | None = None,
+        least_typical: bool = False,
         paths: bool = False,
     ) -> Images:
         """Return images of a data set with their indices and labels; 100 by default, at most 2,000.
 
         label: only images of this class. start, count: the range of those selected. indices: the images at these
-        indices of the split, at most 500. seed: a random order. paths: whether to read the paths that the images had in
-        their upload. `Images.next` is the `start` of the next call.
+        indices of the split, at most 500. seed: a random order. least_typical: first those that are farthest from the
+        mean image of their class. paths: whether to read the paths that the images had in their upload. `Images.next`
+        is the `start` of the next call.
         """
         params = {
             "split": split,
@@ -216,7 +218,7 @@ class Datasets:
             "from": start,
             "count": count,
             "indices": None if indices is None else ",".join(map(str, indices)),
-            "order": None if seed is None else "random",
+            "order": "least_typical" if least_typical else None if seed is None else "random",
             "seed": seed,
             "paths": "true" if paths else None,
         }

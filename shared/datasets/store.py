@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -23,6 +23,7 @@ from shared.datasets.duplicates import Fingerprints, count_duplicates, fingerpri
 from shared.datasets.manifest import Manifest
 from shared.datasets.paths import FILE as PATHS
 from shared.datasets.paths import ImagePaths, read_paths, write_paths
+from shared.datasets.similarity.typicality import Distances, distances
 from shared.datasets.summary import FORMAT, Summary, summarize
 from shared.errors import Conflict, Damaged, NotFound, StorageFull, Unavailable
 from shared.images.shapes import Shape
@@ -37,6 +38,8 @@ KNOWN = 5000
 
 SUMMARY_WAIT = 30.0
 """Seconds that a request waits while the summaries of other data sets are computed."""
+
+DISTANCES = "distances.npz"
 
 Signature = tuple[int, int, int]
 """The inode, the size and the modification time of a file."""
@@ -214,21 +217,49 @@ class DatasetStore:
         path = self._volume.dataset(manifest.digest) / "summary.json"
         if (stored := _read_summary(path)) is not None:
             return manifest, stored
+        try:
+            with self._alone():
+                if (stored := _read_summary(path)) is not None:  # another thread has computed it meanwhile
+                    return manifest, stored
+                _, arrays = self.load(manifest.id, anew=False)
+                summary = summarize(arrays.splits, len(manifest.classes), manifest.image_shape)
+                path.unlink(missing_ok=True)  # that of another version of the code
+                with suppress(StorageFull):  # the next request computes it again
+                    durable.add(path, [durable.encode_json(summary.model_dump(mode="json"))])
+        except FileNotFoundError:  # deleted meanwhile
+            raise _not_found(reference) from None
+        return manifest, summary
+
+    def distances(self, reference: str) -> dict[str, Distances]:
+        """Return how far each image is from the mean image of its class, by split.
+
+        The first call for a data set computes the distances and writes them to the volume. Raises as `summary` does.
+        """
+        manifest = self.get(reference)
+        path = self._volume.dataset(manifest.digest) / DISTANCES
+        try:
+            if not path.exists():
+                with self._alone():
+                    if not path.exists():  # else another thread has computed them meanwhile
+                        _, arrays = self.load(manifest.id, anew=False)
+                        found = distances(arrays.splits, len(manifest.classes), manifest.image_shape)
+                        try:
+                            _write_distances(path, found)
+                        except StorageFull:  # the next request computes them again
+                            return found
+            return {part: map_array(path, part) for part in manifest.splits}
+        except FileNotFoundError:  # deleted meanwhile
+            raise _not_found(reference) from None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Compute for one data set at a time. Raises `Unavailable` after a long wait."""
         if not self._summarizing.acquire(timeout=SUMMARY_WAIT):
             raise Unavailable("summary_busy", "the summary of another data set is computed; send the request again")
         try:
-            if (stored := _read_summary(path)) is not None:  # another thread has computed it meanwhile
-                return manifest, stored
-            _, arrays = self.load(manifest.id, anew=False)
-            summary = summarize(arrays.splits, len(manifest.classes), manifest.image_shape)
-            path.unlink(missing_ok=True)  # that of another version of the code
-            with suppress(StorageFull):  # the next request computes it again
-                durable.add(path, [durable.encode_json(summary.model_dump(mode="json"))])
-        except FileNotFoundError:  # deleted meanwhile
-            raise _not_found(reference) from None
+            yield
         finally:
             self._summarizing.release()
-        return manifest, summary
 
     def delete(self, reference: str) -> None:
         """Delete a name, and the data set if it has no other name; or, by its id, the data set and all its names.
@@ -332,6 +363,14 @@ def _read_summary(path: Path) -> Summary | None:
     except (FileNotFoundError, ValidationError):
         return None
     return summary if summary.format == FORMAT else None
+
+
+def _write_distances(path: Path, found: dict[str, Distances]) -> None:
+    """Write the file into the data set's folder. Raises `FileNotFoundError` if that was deleted meanwhile."""
+    temporary = durable.temporary_beside(path)
+    with durable.fsynced(temporary) as file:
+        np.savez(file, **found)  # type: ignore[arg-type]
+    durable.rename(temporary, path)
 
 
 def _signature(path: Path) -> Signature:

@@ -75,7 +75,7 @@ class Summary(BaseModel):
 
 def summarize(splits: Splits, classes: int, image_shape: Shape) -> Summary:
     """Compute the summary of a data set with this number of classes, in one pass over its images."""
-    shape = _mean_shape(image_shape, classes)
+    shape = mean_shape(image_shape, classes)
     sums = np.zeros((classes, *shape), np.uint64)
     counts = np.zeros(classes, np.int64)
     prints = []
@@ -85,7 +85,7 @@ def summarize(splits: Splits, classes: int, image_shape: Shape) -> Summary:
         for start in range(0, len(labels), step):
             block = np.asarray(images[start : start + step])
             prints.append(fingerprints_of(block))
-            _add(sums, block if image_shape == shape else area_resize(block, shape), labels[start : start + step])
+            add_to(sums, block if image_shape == shape else area_resize(block, shape), labels[start : start + step])
     return Summary(
         format=FORMAT,
         mean_images=tuple(
@@ -96,14 +96,14 @@ def summarize(splits: Splits, classes: int, image_shape: Shape) -> Summary:
     )
 
 
-def _mean_shape(image_shape: Shape, classes: int) -> tuple[int, ...]:
+def mean_shape(image_shape: Shape, classes: int) -> tuple[int, ...]:
     """Return the shape of the mean images: that of the images, or a smaller one, so that all of them take few MB."""
     height, width, *channels = image_shape
     shrink = max(1.0, max(height, width) / (LARGEST if classes <= MANY_CLASSES else LARGEST // 2))
     return max(1, round(height / shrink)), max(1, round(width / shrink)), *channels
 
 
-def _add(sums: NDArray[np.uint64], images: Images, labels: Labels) -> None:
+def add_to(sums: NDArray[np.uint64], images: Images, labels: Labels) -> None:
     """Add images (n, ...) to the sums (classes, ...) of their classes."""
     order = np.argsort(labels, kind="stable")
     present, starts = np.unique(labels[order], return_index=True)

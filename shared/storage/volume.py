@@ -17,7 +17,7 @@ class Volume:
     incoming/                     uploads in progress, each in one request
     uploads/<owner>/<id>/         upload.json, data, lock, unverified, used: resumable uploads
     datasets/<sha256>/            data.npz, manifest.json; paths.npz if the images have paths; summary.json,
-                                  near-pairs.json if requested
+                                  near-pairs.json, distances.npz if requested
     datasets/names/<name>         the id that the name points to
     models/<name>/<version>/      weights.npz, manifest.json, predictions.npz; history.jsonl, evaluation.json if large
     models/<name>/index.json      what lists need of the versions' manifests

@@ -22,6 +22,7 @@ from shared.datasets import DatasetStore, Manifest
 from shared.datasets.builtin.built_in import BuiltIn
 from shared.datasets.content import Images, Labels
 from shared.datasets.paths import ImagePaths
+from shared.datasets.similarity.typicality import Distances
 from shared.errors import Damaged, NotFound, StorageFull, Unavailable
 from shared.network.settings.validation import shown
 
@@ -37,7 +38,11 @@ class DatasetImagesQuery(ImageSelection):
 
     split: Literal["train", "validation", "test"] = Field("train", description="the part of the data set")
     class_: str | None = Field(None, alias="class", max_length=255, description="only images of this class, by name")
-    order: Literal["index", "random"] = Field("index", description="`random` is the same order for the same `seed`")
+    order: Literal["index", "random", "least_typical"] = Field(
+        "index",
+        description="`random` is the same order for the same `seed`; `least_typical` begins with the images that are"
+        " farthest from the mean image of their class",
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="random seed of the order")
     paths: bool = Field(
         False,
@@ -59,7 +64,7 @@ def blueprint(store: DatasetStore, built_in: BuiltIn) -> Blueprint:
             200: ResponseSpec((FILE,), headers=("ETag",)),
             304: ResponseSpec(description="The client's copy is current.", headers=("ETag",)),
         },
-        errors=(NOT_FOUND, DAMAGED, *PREPARATION, error_response(Unavailable, "memory_busy")),
+        errors=(NOT_FOUND, DAMAGED, *PREPARATION, error_response(Unavailable, "memory_busy", "summary_busy")),
         headers=("If-Match", "If-None-Match"),
     )
     def images(reference: str) -> Response:
@@ -75,7 +80,8 @@ def blueprint(store: DatasetStore, built_in: BuiltIn) -> Blueprint:
                 "split", f"this data set has no images for {query.split}; it has {', '.join(manifest.splits)}"
             )
         paths = store.paths(manifest.id) if query.paths else None
-        response = _selected(query, manifest, *split, paths)
+        distances = store.distances(manifest.id)[query.split] if query.order == "least_typical" else None
+        response = _selected(query, manifest, *split, paths, distances)
         tag = f"{manifest.digest} {query!r} {paths is not None and list(paths.splits)}"
         response.set_etag(hashlib.sha256(tag.encode()).hexdigest())
         return conditional(response)
@@ -84,14 +90,19 @@ def blueprint(store: DatasetStore, built_in: BuiltIn) -> Blueprint:
 
 
 def _selected(
-    query: DatasetImagesQuery, manifest: Manifest, images: Images, labels: Labels, paths: ImagePaths | None
+    query: DatasetImagesQuery,
+    manifest: Manifest,
+    images: Images,
+    labels: Labels,
+    paths: ImagePaths | None,
+    distances: Distances | None,
 ) -> Response:
     listed = query.listed(len(labels))
     if listed is not None:
         for parameter, field in (("class", "class_"), ("order", "order"), ("seed", "seed")):
             if field in query.model_fields_set:
                 raise invalid(parameter, "cannot be combined with indices")
-    matching = _matching(query, manifest, labels) if listed is None else listed
+    matching = _matching(query, manifest, labels, distances) if listed is None else listed
     total = len(labels) if matching is None else len(matching)
     start, count = query.range_of(total)
     count = fitting(count, math.prod(manifest.image_shape))
@@ -101,15 +112,19 @@ def _selected(
     return response_of(arrays, total, start + count, more)
 
 
-def _matching(query: DatasetImagesQuery, manifest: Manifest, labels: Labels) -> NDArray[np.int64] | None:
+def _matching(
+    query: DatasetImagesQuery, manifest: Manifest, labels: Labels, distances: Distances | None
+) -> NDArray[np.int64] | None:
     """Return the indices of the images that match, in the query's order; None if these are all by their index."""
     if query.class_ is None and query.order == "index":
         return None
-    held(request.environ).response(2 * labels.nbytes)  # for the indices, and their order at random
+    held(request.environ).response(2 * labels.nbytes)  # for the indices, and their order
     if query.class_ is None:
         matching = np.arange(len(labels))
     elif query.class_ in manifest.classes:
         matching = np.flatnonzero(labels == manifest.classes.index(query.class_))
     else:
         raise invalid("class", f"must be a class of this data set; got {shown(query.class_)}")
+    if distances is not None:
+        return matching[np.argsort(-distances[matching], kind="stable")]
     return np.random.default_rng(query.seed).permutation(matching) if query.order == "random" else matching

@@ -70,10 +70,12 @@ def blueprint(jobs: JobStore, registry: Registry) -> Blueprint:
         """By epoch. The history of a published version has every epoch.
 
         Before that, or if the job publishes no version, it has the epochs of the job's log: of its newest about 2,000
-        events, and without some of the epochs if they are shorter than about 12 ms.
+        events, and without some of the epochs if they are shorter than about 12 ms. An evaluation job has no epochs.
         """
         query = from_texts(HistoryQuery, request.args)
         job = jobs.get(job_id)
+        if job.kind is Kind.EVALUATION:  # it looks at a version, and trains for no epoch
+            return {"items": [], "next": None}
         if job.kind not in {Kind.TRAINING, Kind.REPRODUCTION}:
             detail = f"job {job.id} is a {job.kind} job and has no epochs; read its result at /v1/jobs/{job.id}"
             raise Conflict("not_a_training", detail)

@@ -78,6 +78,21 @@ def test_of_10000_rows_only_those_in_sight_are_read(batch: Dashboard) -> None:
     assert len(batch.sent("GET", f"{PATH}/results/rows")) == 1
 
 
+def test_rows_beyond_10000_are_on_further_pages(batch: Dashboard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "ROWS", 23_000)
+    summary = batch.answers[f"{PATH}/results/summary"]
+    summary |= {"rows": 23_000}
+    summary["labels"][0] |= {"count": 23_000, "bins": [0] * 6 + [2300] * 10 + [0] * 4}
+    page = batch.open(f"/ui/batches/{JOB}")
+    expect(page.get_by_text("10,000 of 23,000 images are shown.")).to_be_visible()
+    page.get_by_role("button", name="Show the next 10,000").click()
+    expect(page.get_by_text("10,001 to 20,000 of 23,000 images are shown.")).to_be_visible()
+    expect(page.locator(".gallery-line")).to_contain_text("<b>10000</b>")
+    page.get_by_role("button", name="Show the next 10,000").click()
+    expect(page.get_by_text("20,001 to 23,000 of 23,000 images are shown.")).to_be_visible()
+    expect(page.get_by_role("button", name="Show the next")).to_be_hidden()
+
+
 def test_filter_and_order_are_in_the_address_and_in_the_request(batch: Dashboard) -> None:
     page = batch.open(f"/ui/batches/{JOB}?above=0.5&below=0.6")
     expect(page.get_by_text("2,000 of 10,000 images are shown.")).to_be_visible()

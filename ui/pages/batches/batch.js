@@ -1,7 +1,7 @@
 /** A batch: its counts while it runs, its images from the least sure one, its errors, its files. */
 
 import { buttons, hasEnded, hrefOf, modelHref } from "../../common/actions.js";
-import { download, get, lines, page as pageOf } from "../../api.js";
+import { get, page as pageOf } from "../../api.js";
 import { corrections } from "../../common/correct.js";
 import { live } from "../../live.js";
 import { load, panel, problem, state } from "../../common/panel.js";
@@ -17,10 +17,8 @@ import { modelOf } from "./batches.js";
 
 /** @typedef {Record<string, any>} Json */
 /** @typedef {{index: number, path: string, label: string, confidence: number, top: {label: string, probability: number}[]}} Row */
-const MOST = 10000; // rows in the gallery
-const ENTRIES = 100; // errors of a code
+const MOST = 10000; // rows in the gallery: a multiple of a page of 500
 const ORDERS = { "": "least confident first", most_confident: "most confident first", archive: "as in the archive" };
-const FORMATS = { jsonl: "JSON lines", csv: "CSV", npz: "NumPy", parquet: "Parquet" };
 
 /** @param {import("../../parts/router.js").Page} page */
 export function show(page) {
@@ -62,16 +60,13 @@ function sections(page, path, { job, summary, made }) {
     Object.entries(ORDERS).map(([value, text]) => h("option", { value }, text)));
   const search = h("input", { type: "search", placeholder: "part of the path", onchange: () => renew({ path: search.value }) });
   let reader = { rows: /** @type {Row[]} */ ([]), next: /** @type {string | null} */ ("") };
+  let first = 0; // rows before the gallery's
   let counted = 0; // rows when the gallery was read
   const grid = gallery({
     label: "Images of the batch",
     async read(from, count, stop) {
       const mine = reader;
-      while (mine.rows.length < from + count && mine.next !== null) {
-        const read = await pageOf(`${path}/results/rows`, { ...filter(), order: page.query.get("order") || "least_confident", limit: 500, after: mine.next }, stop);
-        mine.rows.push(...read.items);
-        mine.next = read.next;
-      }
+      await upTo(mine, Math.min(MOST, from + count), stop);
       if (mine === reader) size();
       const rows = mine.rows.slice(from, from + count);
       return imagesOf(`${path}/images`, rows, ({ index }) => ({ index }), stop);
@@ -86,11 +81,38 @@ function sections(page, path, { job, summary, made }) {
     }).element, made && h("p", h("a", { href: `/ui/glass/${encodeURIComponent(made.model)}/${made.version}?job=${job.id}&index=${row.index}` }, "Open the glass box"))),
   });
   const shown = h("p", { class: "soft" });
+  const more = h("button", { type: "button", hidden: true, onclick: further }, `Show the next ${number(MOST)}`);
   right?.watch(grid);
 
   /** @param {Row} row @param {string} text */
   function words(row, text) {
     return right?.caption(row, text) ?? text;
+  }
+
+  /** Read rows until the reader has so many. @param {typeof reader} mine @param {number} count @param {AbortSignal} stop */
+  async function upTo(mine, count, stop) {
+    while (mine.rows.length < count && mine.next !== null) {
+      const read = await pageOf(`${path}/results/rows`, { ...filter(), order: page.query.get("order") || "least_confident", limit: 500, after: mine.next }, stop);
+      mine.rows.push(...read.items);
+      mine.next = read.next;
+    }
+  }
+
+  /** Show the rows after those of the gallery. */
+  async function further() {
+    const mine = reader;
+    more.disabled = true;
+    try {
+      await upTo(mine, MOST, signal);
+      if (mine !== reader) return; // another filter
+      first += mine.rows.length;
+      reader = { rows: [], next: mine.next };
+      size();
+      grid.refresh();
+    } catch (error) {
+      if (!signal.aborted) replace(shown, problem(error));
+    }
+    more.disabled = false;
   }
 
   function filter() {
@@ -101,6 +123,7 @@ function sections(page, path, { job, summary, made }) {
   function renew(changes) {
     page.setQuery(changes);
     reader = { rows: [], next: "" };
+    first = 0;
     draw();
     size();
     counted = summary.rows;
@@ -124,11 +147,12 @@ function sections(page, path, { job, summary, made }) {
   /** Set the size of the gallery. */
   function size() {
     const { rows, next } = reader;
-    const all = next === null ? rows.length : matching();
-    grid.set(Math.min(MOST, all ?? rows.length + 500));
+    const all = next === null ? first + rows.length : matching();
+    const here = Math.min(MOST, all === null ? rows.length + 500 : all - first);
+    grid.set(here);
+    more.hidden = !next || (all === null ? rows.length < MOST : all <= first + MOST);
     shown.textContent = all === null ? "The number of images that match is not known yet." :
-      `${number(Math.min(MOST, all))} of ${number(summary.rows)} images are shown.` +
-        (all > MOST ? ` ${number(all)} match: narrow the filter to see the others.` : "");
+      `${first ? `${number(first + 1)} to ${number(first + here)}` : number(here)} of ${number(first || here < all ? all : summary.rows)} images are shown.`;
   }
 
   function draw() {
@@ -162,8 +186,9 @@ function sections(page, path, { job, summary, made }) {
     fresh.textContent = `Show ${number(summary.rows - counted)} new rows`;
     if (errors.dataset.count !== String(summary.errors)) {
       errors.dataset.count = String(summary.errors);
-      replace(errors, summary.codes.length ? summary.codes.map((/** @type {Json} */ each) => errorsOf(path, each.code, each.count, signal)) :
-        h("p", h("span", { class: "tone-right" }, "● "), "Every image that was tried could be read."));
+      const { codes } = summary;
+      if (codes.length) later(errors, ({ errorsOf }) => codes.map((/** @type {Json} */ each) => errorsOf(path, each.code, each.count, signal)));
+      else replace(errors, h("p", h("span", { class: "tone-right" }, "● "), "Every image that was tried could be read."));
     }
   }
 
@@ -189,11 +214,17 @@ function sections(page, path, { job, summary, made }) {
     panel("Labels", { path: `${path}/results/summary`, python: `print(client.jobs.summary("${job.id}").labels)` }, h("div", { class: "scrolls" }, labels.element)),
     panel("Confidence", { path: `${path}/results/summary`, python: `print(client.jobs.summary("${job.id}").edges)` }, confidence.element, range)),
   panel("Images", { path: rows, python: `for row in client.jobs.find_rows("${job.id}", order="least_confident", limit=20): print(row)` },
-    h("div", { class: "fields" }, h("label", "Label", label), h("label", "Order", order), h("label", "Path", search), fresh), shown, grid.element),
+    h("div", { class: "fields" }, h("label", "Label", label), h("label", "Order", order), h("label", "Path", search), fresh), shown, grid.element, more),
   right?.element,
   panel("Errors", { path: `${path}/errors`, python: `for error in client.jobs.errors("${job.id}"): print(error)`, command: `glassbox jobs errors ${job.id}` }, errors),
   panel("Rows as a file", { path: `${path}/results?format=csv`, python: `client.jobs.save("${job.id}", "rows.csv")`, command: `glassbox jobs rows ${job.id} -o rows.csv` },
-    files(job.id, path, filter))];
+    later(h("div"), ({ files }) => files(job.id, path, filter)))];
+}
+
+/** Fill a place with what is loaded after what is seen first. @param {HTMLElement} place @param {(module: typeof import("./downloads.js")) => any} make */
+function later(place, make) {
+  import("./downloads.js").then((module) => replace(place, make(module)), (error) => replace(place, problem(error)));
+  return place;
 }
 
 /** The state and the progress. @param {Json} job */
@@ -212,34 +243,4 @@ function heading(job) {
     (job.warnings ?? []).map(warning),
     inverted ? warning(`${number(inverted)} images look inverted: light and dark are exchanged.`) : null,
   ];
-}
-
-/** The entries with an error, read when they are opened. @param {string} path @param {string} code @param {number} count @param {AbortSignal} signal */
-function errorsOf(path, code, count, signal) {
-  const place = h("div");
-  const box = h("details", { ontoggle: () => box.open && !place.hasChildNodes() && read() }, h("summary", `▲ ${number(count)} ${code.replaceAll("_", " ")}`), place);
-  return box;
-
-  function read() {
-    return load(place, "the errors", async () => {
-      const found = [];
-      for await (const error of lines(`${path}/errors`, { signal })) {
-        if (error.code === code && found.push(error) === ENTRIES) break;
-      }
-      return found;
-    }, (found) => [h("ul", {}, found.map((error) => h("li", {}, name(error.path), ` ${plain(error.detail)}`))),
-      count > found.length && h("p", { class: "soft" }, `${number(found.length)} of ${number(count)} are shown.`)], signal);
-  }
-}
-
-/** @param {string} id @param {string} path @param {() => Record<string, string | null>} filter */
-function files(id, path, filter) {
-  const place = h("div", { "aria-live": "polite" });
-  return [h("div", { class: "row" }, Object.entries(FORMATS).map(([format, text]) => h("button", {
-    type: "button",
-    onclick: () => {
-      replace(place, "Downloading …");
-      download(`${path}/results`, `${id}.${format}`, { query: { format, ...filter() } }).then(() => replace(place), (error) => replace(place, problem(error)));
-    },
-  }, text))), h("p", { class: "soft" }, "The rows that pass the filter above, in the archive's order."), place];
 }

@@ -140,7 +140,7 @@ function pictures(page, dataset, path, right) {
   const controls = {
     class: select("class", [["", "all classes"], ...dataset.classes.map((/** @type {string} */ label) => [label, plain(label)])]),
     split: select("split", Object.keys(dataset.splits).map((split) => [split, split])),
-    order: select("order", [["", "by index"], ["random", "at random"]]),
+    order: select("order", [["", "by index"], ["random", "at random"], ["least_typical", "least typical first"]]),
   };
   const shuffle = h("button", { type: "button", onclick: () => choose({ order: "random", seed: String(Math.floor(Math.random() * 1e6)) }) }, "Shuffle");
   const grid = gallery({

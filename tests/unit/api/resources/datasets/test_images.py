@@ -215,3 +215,26 @@ class TestPaths:
         found = [json.loads(metadata_of(response.data)["paths"]) for response in (without, known)]
         assert found == [[None], ["train/ant/00000.png"]]
         assert without.headers["ETag"] != known.headers["ETag"]
+
+
+class TestTypicality:
+    def test_the_least_typical_images_of_a_class_are_the_farthest_from_its_mean(
+        self, client: FlaskClient, arrays: Arrays, volume: Volume
+    ) -> None:
+        found, _ = read(client, order="least_typical", count=60)
+        of_class, metadata = read(client, **{"order": "least_typical", "class": "1", "from": 2, "count": 5})
+
+        images, labels = (
+            np.concatenate([arrays["x_train"], arrays["x_test"]]),
+            np.concatenate([arrays["y_train"], arrays["y_test"]]),
+        )
+        means = np.stack([images[labels == label].mean(axis=0) for label in range(3)])
+        far = np.square(arrays["x_train"] - means[arrays["y_train"]]).mean(axis=(1, 2))
+        assert np.all(np.diff(far[found["indices"]]) <= 1e-3)
+        ones = np.flatnonzero(arrays["y_train"] == 1)
+        assert np.allclose(far[of_class["indices"]], np.sort(far[ones])[::-1][2:7])
+        assert metadata["total"] == str(len(ones))
+        (stored,) = volume.datasets.glob("*/distances.npz")
+        before = stored.stat().st_ino
+        assert np.array_equal(read(client, order="least_typical", count=60)[0]["indices"], found["indices"])
+        assert stored.stat().st_ino == before  # computed once

@@ -7,10 +7,10 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
-from shared.jobs import JobStore, Progress, State
+from shared.jobs import JobStore, Kind, Progress, State
 from shared.network import EpochReport
 from shared.registry import Registry
-from tests.support.objects.jobs import a_batch, running
+from tests.support.objects.jobs import a_batch, a_training, running
 from tests.support.objects.models import publish
 from tests.support.problems import assert_problem
 
@@ -91,3 +91,9 @@ def test_a_batch_has_no_history(client: FlaskClient, jobs: JobStore) -> None:
 
     assert_problem(client.get(f"/v1/jobs/{job.id}/history"), 409, "not_a_training")
     assert_problem(client.get("/v1/jobs/unknown/history"), 404, "job_not_found")
+
+
+def test_an_evaluation_has_no_epochs(client: FlaskClient, jobs: JobStore) -> None:
+    job = a_training(kind=Kind.EVALUATION)
+    jobs.create(job)
+    assert client.get(f"/v1/jobs/{job.id}/history").get_json() == {"items": [], "next": None}
