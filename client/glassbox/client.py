@@ -21,6 +21,7 @@ from glassbox.datasets import Datasets
 from glassbox.errors import WrongArgument
 from glassbox.files.archives import opened
 from glassbox.files.images import ImageFile, ImagePlace, form, one_image
+from glassbox.files.references import SECONDS, is_url, reference
 from glassbox.files.skip_report import merged
 from glassbox.http.all_events import AnyEvent, follow_all
 from glassbox.http.bodies import Body, OnBytes
@@ -119,10 +120,16 @@ class Client:
         """Submit a batch of images for `digits`, `digits@3` or `digits@champion`, and return the job.
 
         images: an archive, a folder, which is packed as a zip while it is sent, or another `Body`. An archive of 64 MiB
-        or more is sent as a resumable upload: if it is interrupted, the same call continues it.
+        or more is sent as a resumable upload: if it is interrupted, the same call continues it. A text that begins with
+        `https:` or `file:` is a URL that the server reads itself.
         """
-        body = opened(images)
         params = {"model": model, **options}
+        if isinstance(images, str) and is_url(images):
+            named = self.transport.create(
+                path_to("batch-jobs"), params=params, document=reference(images), read_timeout=SECONDS
+            )
+            return self.jobs.job_of(named)
+        body = opened(images)
         if (sent := self.uploads.of_body(body, on_bytes)) is not None:
             source, upload = sent
             document = {"upload": upload.id}

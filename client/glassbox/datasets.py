@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from glassbox.files.archives import opened
 from glassbox.files.folders import FolderBody
+from glassbox.files.references import SECONDS, is_url, name_in, reference
 from glassbox.files.skip_report import merged
 from glassbox.http.bodies import FormBody, OnBytes
 from glassbox.http.reading import read
@@ -109,22 +110,29 @@ class Datasets:
 
         A file of 64 MiB or more is sent as a resumable upload: if it is interrupted, the same call continues it.
 
-        name: by default the file's name, with `-upload` after that of a built-in data set. test_fraction, seed: the
-        share of test images and the random seed of the split, if the file has no test images. image_shape: height and
-        width to which images are resized. channels: 1 converts them to grayscale, 3 to colour. By default the server
-        chooses both from the images (`Dataset.chosen`).
+        path: a text that begins with `https:` or `file:` is a URL that the server reads itself. name: by default the
+        file's name, with `-upload` after that of a built-in data set. test_fraction, seed: the share of test images and
+        the random seed of the split, if the file has no test images. image_shape: height and width to which images are
+        resized. channels: 1 converts them to grayscale, 3 to colour. By default the server chooses both from the images
+        (`Dataset.chosen`).
         on_unreadable: `skip` images that cannot be read (`Dataset.skipped`), or `refuse` the upload; by default it is
         refused if they are more than 1 % of the images. Raises `LocalFileError` if a class folder has no image.
         """
-        path = Path(path)
+        named = name_in(path) if isinstance(path, str) and is_url(path) else Path(path)
         params = {
-            "name": name or name_of(path),
+            "name": name or name_of(named),
             "test_fraction": test_fraction,
             "seed": seed,
             "image_shape": image_shape and "x".join(map(str, image_shape)),
             "channels": channels,
             "on_unreadable": on_unreadable,
         }
+        if isinstance(path, str) and is_url(path):
+            return self.dataset_of(
+                self._transport.create(
+                    path_to("datasets"), params=params, document=reference(path), read_timeout=SECONDS
+                )
+            )
         body = opened(path)
         if isinstance(body, FolderBody):
             body.refuse_empty_class()

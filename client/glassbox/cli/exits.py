@@ -110,6 +110,8 @@ def _remedy(error: errors.GlassboxError) -> str:
             return "start it, or set --url or GLASSBOX_URL to another one (`glassbox doctor` checks more)"
         case errors.Unauthenticated():
             return "set GLASSBOX_API_KEY, or api_key in the configuration file"
+        case errors.Forbidden(code="source_not_allowed") | errors.Unavailable(code="source_unavailable"):
+            return ""  # the detail says it
         case errors.Forbidden():
             return "request another key from the server's operator"
         case errors.NotFound(code="model_not_found"):

@@ -79,6 +79,10 @@ def option_of(field: Mapping[str, str], context: typer.Context | None) -> str:
         return ".".join(path)
     if any(text.partition("=")[0].split(".")[0] == path[0] for text in context.params.get("settings") or ()):
         return f"--set {_setting(path)}"
+    if path[0] == "source":  # the URL of a file that the server reads
+        path = [
+            next((str(each.name) for each in context.command.params if each.param_type_name == "argument"), path[0])
+        ]
     if path[0] == "image":
         return _image(path, context)
     parameter = _parameter(path[0], context)

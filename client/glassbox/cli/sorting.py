@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from glassbox.cli.exits import say
 from glassbox.cli.output import print_line
-from glassbox.errors import LocalFileError
+from glassbox.errors import LocalFileError, WrongArgument
+from glassbox.files.references import is_url
 
 if TYPE_CHECKING:
     from glassbox.files.sorting import SortedImages
@@ -16,13 +17,21 @@ if TYPE_CHECKING:
 LISTED = 20  # images that could not be read, by name
 
 
-def check_sortable(images: Path, folder: Path, *, link: bool) -> None:
+def check_sorting(images: str, folder: Path | None, *, link: bool, min_confidence: float | None, detach: bool) -> None:
     """Make the folder and open the images, so that an error comes before the upload. Raises `GlassboxError`."""
+    if folder is None:
+        if link or min_confidence is not None:
+            raise WrongArgument("--link and --min-confidence need --sort-into DIR")
+        return
+    if detach:
+        raise WrongArgument("--detach does not wait for rows: omit it to sort the images")
+    if is_url(images):
+        raise WrongArgument("--sort-into sorts local images: download them, and classify the folder or archive")
     from glassbox.files.classified import classified_files  # noqa: PLC0415 - a command starts faster without them
     from glassbox.files.sorting import prepare_folder  # noqa: PLC0415
 
-    if images.exists():  # else the upload reports it
-        with classified_files(images, link=link):
+    if Path(images).exists():  # else the upload reports it
+        with classified_files(Path(images), link=link):
             prepare_folder(folder)
 
 

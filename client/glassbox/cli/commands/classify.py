@@ -16,10 +16,11 @@ from glassbox.cli.display.watching import watched
 from glassbox.cli.exits import say
 from glassbox.cli.output import PrintableOutput, print_json, print_line
 from glassbox.cli.session import client_of
-from glassbox.cli.sorting import check_sortable, sort
+from glassbox.cli.sorting import check_sorting, sort
 from glassbox.cli.transfer import transfer
 from glassbox.errors import LocalFileError, WrongArgument
 from glassbox.files.formats import Format, format_of
+from glassbox.files.references import is_url
 from glassbox.files.skip_report import as_line
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ Examples:
   glassbox classify images.zip --model digits@champion -o rows.csv
   glassbox classify scans/ --model digits --top-k 3 -o rows.jsonl
   glassbox classify images.zip --model digits -o - | head
+  glassbox classify https://data.example.org/images.zip --model digits -o rows.csv
   glassbox classify scans/ --model digits --sort-into sorted --min-confidence 0.8
 """
 
@@ -42,10 +44,11 @@ Examples:
 def classify(
     context: typer.Context,
     images: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="IMAGES",
-            help="A zip, tar, .npy or .npz file of images, or a folder of images, which is sent as a zip.",
+            help="A zip, tar, .npy or .npz file of images, a folder of images, which is sent as a zip, or an https: or"
+            " file: URL that the server reads itself.",
             show_default=False,
         ),
     ],
@@ -86,12 +89,7 @@ def classify(
         raise LocalFileError(f"{output} cannot be written: there is no folder {Path(output).parent}")
     if output and detach:
         raise WrongArgument("--detach does not wait for rows: omit -o, and download them with `glassbox jobs rows`")
-    if sort_into is None and (link or min_confidence is not None):
-        raise WrongArgument("--link and --min-confidence need --sort-into DIR")
-    if sort_into is not None:
-        if detach:
-            raise WrongArgument("--detach does not wait for rows: omit it to sort the images")
-        check_sortable(images, sort_into, link=link)
+    check_sorting(images, sort_into, link=link, min_confidence=min_confidence, detach=detach)
     batch: dict[str, Any] = {"top_k": top_k, "invert": invert, "error_threshold": error_threshold}
     batch = {name: value for name, value in batch.items() if value is not None}
     with packed(images) as packing, client_of(context) as client:
@@ -105,7 +103,7 @@ def classify(
             if form:
                 fetch(client, job, output or "-", form)
         if sort_into is not None:
-            sort(job, sort_into, images, link=link, min_confidence=min_confidence, quiet=as_json or to_output)
+            sort(job, sort_into, Path(images), link=link, min_confidence=min_confidence, quiet=as_json or to_output)
         if as_json and not to_output:
             print_json(job)
         elif detach:
@@ -116,14 +114,14 @@ def classify(
 
 
 @contextmanager
-def packed(images: Path) -> Iterator[Packing | None]:
+def packed(images: str) -> Iterator[Packing | None]:
     """Start to pack a folder; the context's value is None for anything else."""
-    if not images.is_dir():
+    if is_url(images) or not Path(images).is_dir():
         yield None
         return
     from glassbox.cli.packing import Packing  # noqa: PLC0415 - see the package's docstring
 
-    with closing(Packing(images)) as packing:
+    with closing(Packing(Path(images))) as packing:
         yield packing
 
 

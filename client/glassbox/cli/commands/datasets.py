@@ -70,10 +70,11 @@ def list_datasets(context: typer.Context, limit: options.Limit = 50, as_json: op
 def upload(
     context: typer.Context,
     path: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="FILE",
-            help="An .npz file, an archive with a folder of images for each class, or such a folder.",
+            help="An .npz file, an archive with a folder of images for each class, such a folder, or an https: or file:"
+            " URL that the server reads itself.",
             show_default=False,
         ),
     ],

@@ -48,6 +48,9 @@ UPLOAD = ("datasets", "upload", "easy.npz")
     ("arguments", "field", "option"),
     [
         (TRAIN, "#/epochs", "--epochs"),
+        (TRAIN, "#/source/url", "DATASET"),
+        (CLASSIFY, "#/source/url", "IMAGES"),
+        (UPLOAD, "#/source/url", "FILE"),
         (TRAIN, "#/seed", "--seed"),
         (TRAIN, "#/preset", "--preset"),
         (TRAIN, "#/model", "--model"),

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.requests.bodies import references
-from shared.archives import ArchiveIndex
+from shared.archives import ArchiveIndex, Contents
 from shared.jobs import Job, State
 from shared.registry import ModelVersion
 from shared.runtime.settings import Settings
@@ -112,6 +112,28 @@ class TestBatches:
         assert job.error["code"] == "source_changed"
         assert str(changed) in job.error["detail"]
         assert_problem(client.get(f"/v1/jobs/{job_id}/images"), 409, "source_changed")
+
+    def test_a_change_while_a_shard_is_read_gives_no_rows_of_that_shard(
+        self,
+        client: FlaskClient,
+        model: ModelVersion,
+        settings: Settings,
+        imports: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        job_id = posted(client, f"/v1/batch-jobs?model={model.model}", source(imports, "images.zip"))["id"]
+        read = Contents.read
+
+        def change_then_read(contents: Contents, index: int) -> bytes:
+            if index == 5:
+                os.utime(imports / "images.zip", ns=(0, 1))
+            return read(contents, index)
+
+        monkeypatch.setattr(Contents, "read", change_then_read)
+        batches, job = run(settings, job_id)
+        assert job.error is not None
+        assert job.error["code"] == "source_changed"
+        assert len(batches.rows(job)) == 4
 
     def test_a_source_that_was_removed_is_the_error_of_the_job(
         self, client: FlaskClient, model: ModelVersion, settings: Settings, imports: Path
