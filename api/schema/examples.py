@@ -115,10 +115,13 @@ TRAINING_JOB: JsonObject = {
         "events": f"/v1/jobs/{JOB_ID}/events",
         "version": "/v1/models/digits/versions/3",
     },
+    "diagnosis": [],
 }
 
+_UNDIAGNOSED: JsonObject = {name: value for name, value in TRAINING_JOB.items() if name != "diagnosis"}
+
 BATCH_JOB: JsonObject = {
-    **TRAINING_JOB,
+    **_UNDIAGNOSED,
     "kind": "batch",
     "state": "running",
     "finished_at": None,
@@ -135,7 +138,7 @@ BATCH_JOB: JsonObject = {
 }
 
 REPRODUCTION_JOB: JsonObject = {
-    **TRAINING_JOB,
+    **_UNDIAGNOSED,
     "kind": "reproduction",
     "metrics": {"epoch": 10, "train_loss": 0.0712, "train_accuracy": 0.986},
     "request": {"model": "digits@champion"},
@@ -153,7 +156,7 @@ REPRODUCTION_JOB: JsonObject = {
 }
 
 EVALUATION_JOB: JsonObject = {
-    **TRAINING_JOB,
+    **_UNDIAGNOSED,
     "kind": "evaluation",
     "progress": {"done": 107, "total": 107, "unit": "images", "eta_seconds": 0.0},
     "metrics": {},
@@ -204,6 +207,7 @@ EPOCH: JsonObject = {
     "validation_accuracy": 0.9,
     "gradient_norm": 0.73,
     "layer_gradient_norms": [0.5216, 0.3642, 0.3481],
+    "predicted_classes": 10,
     "dead_units": [0.0, 0.016],
     "learning_rate": 0.031,
     "seconds": 0.3,

@@ -163,6 +163,7 @@ class Epoch:
     """The report of an epoch of a training; None or empty for what was not measured.
 
     dead_units: the share in each hidden layer. layer_gradient_norms: the norm of each layer's gradient.
+    predicted_classes: how many classes the network predicts for a sample of the training images.
     """
 
     epoch: int
@@ -175,14 +176,16 @@ class Epoch:
     learning_rate: float | None
     seconds: float | None
     layer_gradient_norms: tuple[float, ...] = ()
+    predicted_classes: int | None = None
 
 
 @dataclass(frozen=True)
 class Job:
     """A snapshot of a job. Its methods send requests; `wait` returns the job after its end.
 
-    warnings: of the submission, and after the end, what makes the result doubtful. skipped: after the
-    submission of a batch, the archive's files that are not classified, by the reason's code.
+    warnings: of the submission, and what makes the result doubtful. diagnosis: of a training, what is wrong with it
+    while it runs, then with its result; None for other jobs and those of older releases. skipped: after the submission
+    of a batch, the archive's files that are not classified, by the reason's code.
     """
 
     id: str
@@ -199,6 +202,7 @@ class Job:
     error: JobError | None
     links: dict[str, str]
     warnings: tuple[str, ...] = ()
+    diagnosis: tuple[Finding, ...] | None = None
     waiting: Waiting | None = None
     skipped: dict[str, SkippedFiles] = field(default_factory=dict)
     _jobs: Jobs = field(kw_only=True, repr=False, compare=False)

@@ -12,8 +12,9 @@ from shared.json_types import Skipped
 class Metrics(TypedDict, total=False):
     """A training's metrics: those of its newest epoch, and after its end, those on the test images.
 
-    gradient_norm, layer_gradient_norms, dead_units, learning_rate and seconds are those of `EpochReport`, after the end
-    of an epoch only, as are images_per_second, cores (the mean number of busy cores) and memory_bytes of the process.
+    gradient_norm, layer_gradient_norms, predicted_classes, dead_units, learning_rate and seconds are those of
+    `EpochReport`, after the end of an epoch only, as are images_per_second, cores (the mean number of busy cores) and
+    memory_bytes of the process.
     """
 
     epoch: int
@@ -23,6 +24,7 @@ class Metrics(TypedDict, total=False):
     validation_accuracy: float | None
     gradient_norm: float
     layer_gradient_norms: tuple[float, ...]
+    predicted_classes: int
     dead_units: tuple[float, ...]
     learning_rate: float
     seconds: float
@@ -50,10 +52,23 @@ class Baselines(TypedDict):
 
 
 class Finding(TypedDict):
-    """A finding about a training's result: a stable code for programs and a message for people."""
+    """A finding about a training: a stable code for programs and a message for people.
+
+    epoch: of a running training, the epoch after which it was found.
+    """
 
     code: str
     message: str
+    epoch: NotRequired[int | None]
+
+
+class LiveFinding(TypedDict):
+    """A finding in the record of a running training: as `Finding`, and whether it holds after the newest epoch."""
+
+    code: str
+    message: str
+    epoch: int
+    holds: bool
 
 
 class TrainingResult(TypedDict):

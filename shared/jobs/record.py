@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.jobs.outcome import JobError, Metrics, Result, Waiting
+from shared.jobs.outcome import JobError, LiveFinding, Metrics, Result, Waiting
 from shared.jobs.states import State
 from shared.json_types import AS_WRITTEN, JsonObject
 
@@ -44,7 +44,7 @@ class Job(BaseModel):
     retries that a user requested. The URL `webhook` receives the job's end. `request_id` is the request that submitted
     the job, `key` the name of its API key, `traceparent` its trace. `waiting` says why a queued job cannot start.
     `waiting_since` is the time since when each attempt has ended for such a reason. Both are cleared when the job can
-    run again.
+    run again. `diagnosis` has the findings that a training had while it ran, each code once.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -70,6 +70,7 @@ class Job(BaseModel):
     waiting: Annotated[Waiting, AS_WRITTEN] | None = None
     waiting_since: int | None = None
     progress: Progress
+    diagnosis: tuple[Annotated[LiveFinding, AS_WRITTEN], ...] = ()
     metrics: Annotated[Metrics, AS_WRITTEN] = Field(default_factory=Metrics)
     request: Annotated[JsonObject, AS_WRITTEN]
     specification: Annotated[JsonObject, AS_WRITTEN]
@@ -88,7 +89,7 @@ class Job(BaseModel):
         return encode_fields(self.model_dump(mode="json", exclude_none=True))
 
 
-STRUCTURED = frozenset({"waiting", "progress", "metrics", "request", "specification", "result", "error"})
+STRUCTURED = frozenset({"waiting", "progress", "diagnosis", "metrics", "request", "specification", "result", "error"})
 
 
 def encode_fields(fields: Mapping[str, object]) -> dict[str, str]:

@@ -21,7 +21,7 @@ from shared.errors import Conflict, Damaged, NotFound, Unavailable
 from shared.jobs import feed, index, keys
 from shared.jobs.capacity.counters import BOUNDS
 from shared.jobs.index import EVERY_JOB, JobFilter, JobIndex, digests_of, labels_of
-from shared.jobs.outcome import JobError, Metrics, Result
+from shared.jobs.outcome import JobError, LiveFinding, Metrics, Result
 from shared.jobs.record import Job, Kind, Progress, encode_fields
 from shared.jobs.states import State, sources_of
 from shared.json_types import JsonObject
@@ -302,18 +302,22 @@ class JobStore:
         progress: Progress | None = None,
         metrics: Metrics | None = None,
         event: str = "",
+        diagnosis: Sequence[LiveFinding] = (),
         reached: int | None = None,
     ) -> Pulse:
         """Renew the lease and store the job's progress; the returned pulse says whether to continue.
 
-        reached: how far a later attempt can resume, in mini-batches or images; None leaves it unchanged.
+        diagnosis: the findings about a training; none leaves them unchanged. The event has the codes of those that
+        hold. reached: how far a later attempt can resume, in mini-batches or images; None leaves it unchanged.
         """
         report: dict[str, object] = {}
         if progress is not None:
             report["progress"] = progress.model_dump()
         if metrics is not None:
             report["metrics"] = metrics
-        fields = encode_fields(report)
+        fields = encode_fields({**report, "diagnosis": diagnosis} if diagnosis else report)
+        if holding := [finding["code"] for finding in diagnosis if finding["holds"]]:  # Redis's Lua has no empty list
+            report["diagnosis"] = holding
         if reached is not None:
             fields["reached"] = str(reached)
         state = self._renew(claim, event, report, fields)

@@ -9,7 +9,16 @@ from typing_extensions import TypedDict
 
 from shared.images.inversion import inverted_warning
 from shared.images.number_range import almost_black_warning
-from shared.jobs.outcome import BatchResult, EvaluationResult, JobError, Metrics, Result, TrainingResult, Waiting
+from shared.jobs.outcome import (
+    BatchResult,
+    EvaluationResult,
+    Finding,
+    JobError,
+    Metrics,
+    Result,
+    TrainingResult,
+    Waiting,
+)
 from shared.jobs.record import Job, Kind
 from shared.jobs.states import State
 from shared.json_types import AS_WRITTEN, JsonObject
@@ -29,7 +38,11 @@ class ProgressView(TypedDict):
 
 
 class JobDocument(TypedDict):
-    """A job as `/v1/jobs/{id}` shows it. `warnings` says what makes its result doubtful, if anything does."""
+    """A job as `/v1/jobs/{id}` shows it. `warnings` says what makes its result doubtful, if anything does.
+
+    `diagnosis`, of trainings: what is wrong with the result, or with the training while it runs. It is null for
+    versions of older releases.
+    """
 
     id: str
     kind: Kind
@@ -45,6 +58,7 @@ class JobDocument(TypedDict):
     result: Result | None
     error: JobError | None
     links: Links
+    diagnosis: NotRequired[list[Finding] | None]
     warnings: NotRequired[list[str]]
 
 
@@ -74,17 +88,31 @@ def job_document(job: Job) -> JobDocument:
         "error": job.error,
         "links": links,
     }
+    if job.kind is Kind.TRAINING:
+        document["diagnosis"] = diagnosis_of(job)
     if warnings := warnings_of(job):
         document["warnings"] = warnings
     return document
 
 
+def diagnosis_of(job: Job) -> list[Finding] | None:
+    """Return the diagnosis of a training: that of its result, without one the findings that hold after its last epoch.
+
+    It is None if the version was not assessed.
+    """
+    if job.result is None:
+        holding = (finding for finding in job.diagnosis if finding["holds"])
+        return [{"code": each["code"], "message": each["message"], "epoch": each["epoch"]} for each in holding]
+    found = cast("TrainingResult", job.result).get("diagnosis")
+    return None if found is None else [{"code": each["code"], "message": each["message"]} for each in found]
+
+
 def warnings_of(job: Job) -> list[str]:
-    """Return the messages of the diagnosis in a training's result, or the warnings of the images."""
+    """Return the messages of a training's diagnosis, or the warnings of the images."""
+    if job.kind is Kind.TRAINING:
+        return [finding["message"] for finding in diagnosis_of(job) or ()]
     if job.result is None:
         return []
-    if job.kind is Kind.TRAINING:
-        return [finding["message"] for finding in cast("TrainingResult", job.result).get("diagnosis") or ()]
     warnings = []
     if job.kind is Kind.EVALUATION:
         evaluation = cast("EvaluationResult", job.result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from redis import RedisError
 
 from shared.jobs import Claim, JobStore, Progress, Pulse
-from shared.jobs.outcome import Metrics
+from shared.jobs.outcome import LiveFinding, Metrics
 from shared.json_types import JsonObject
 from shared.runtime.clock import since_boot
 from shared.runtime.redis_faults import RepeatedWarnings, explained
@@ -41,6 +41,7 @@ class Report(NamedTuple):
     progress: Progress | None
     metrics: Metrics | None
     event: str
+    diagnosis: Sequence[LiveFinding] = ()
 
 
 NOTHING_NEW = Report(None, None, "")
@@ -68,9 +69,15 @@ class Lease(Heartbeat):
         super().__exit__(kind, error, trace)
         self.flush()
 
-    def report(self, progress: Progress, metrics: Metrics | None = None, event: str = "progress") -> None:
+    def report(
+        self,
+        progress: Progress,
+        metrics: Metrics | None = None,
+        event: str = "progress",
+        diagnosis: Sequence[LiveFinding] = (),
+    ) -> None:
         """Queue a progress report for the next heartbeat. A later one may replace an event `progress`."""
-        self._reports.put(Report(progress, metrics, event))
+        self._reports.put(Report(progress, metrics, event, diagnosis))
         self._wake.set()
 
     def reach(self, place: int) -> None:

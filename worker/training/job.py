@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import TypeAlias
@@ -15,7 +15,7 @@ from shared.errors import Invalid
 from shared.images.inversion import measured
 from shared.jobs import Job, Progress, State
 from shared.jobs.capacity.training_memory import check_memory, threads_that_fit
-from shared.jobs.outcome import Metrics
+from shared.jobs.outcome import LiveFinding, Metrics
 from shared.jobs.specifications import TrainingSpecification, unknown
 from shared.network import (
     AutoTraining,
@@ -41,6 +41,7 @@ from worker.running.lease import REPORT_SECONDS, Cancelled, Lease
 from worker.running.runner import JobOutcome
 from worker.training.assessment import assess, log_findings, training_result
 from worker.training.environment import blas_threads, environment
+from worker.training.live_diagnosis import JobDiagnosis
 from worker.training.promotion import Promotion
 from worker.training.selection_events import SelectionEvents
 from worker.training.usage import Usage
@@ -78,7 +79,8 @@ class TrainingHandler:
         version = self._registry.version_of_job(specification.model, job.id)
         checkpoints = Checkpoints(self._volume.checkpoints(job.id))
         if version is None:
-            trained = load_and_train(specification, self._datasets, checkpoints, lease, self._settings)
+            known = job.diagnosis
+            trained = load_and_train(specification, self._datasets, checkpoints, lease, self._settings, known)
             with saved_if_stopped(trained.training, checkpoints, lease):
                 version = self._publish(job, trained, lease)
         checkpoints.clear()  # an earlier attempt may have died before this step
@@ -133,9 +135,11 @@ def load_and_train(
     checkpoints: Checkpoints,
     lease: Lease,
     settings: Settings,
+    findings: Sequence[LiveFinding] | None = None,
 ) -> Trained:
     """Load the data set, build the network, and train it to the end, from the newest checkpoint if one exists.
 
+    findings: those of earlier attempts, if the training is diagnosed while it runs.
     Raises `Invalid` if this version of the code does not support the configuration, if the training would exceed the
     limit of this process's memory, or if it diverges; also what `DatasetStore.load` and `Lease.check` raise.
     """
@@ -160,7 +164,8 @@ def load_and_train(
     with threadpool_limits(1, user_api="blas") if any(each.architecture for each in networks) else nullcontext():
         training = resumed(begin, checkpoints, lease)
         try:
-            train(training, lease, checkpoints, settings)
+            diagnosis = None if findings is None else JobDiagnosis(manifest, arrays, findings)
+            train(training, lease, checkpoints, settings, diagnosis)
         except TrainingDiverged as error:
             raise Invalid("training_diverged", str(error)) from error
         selection = training.selection if isinstance(training, AutoTraining) else None
@@ -218,7 +223,13 @@ def resumed(
     return training
 
 
-def train(training: AnyTraining, lease: Lease, checkpoints: Checkpoints, settings: Settings) -> None:
+def train(
+    training: AnyTraining,
+    lease: Lease,
+    checkpoints: Checkpoints,
+    settings: Settings,
+    diagnosis: JobDiagnosis | None = None,
+) -> None:
     """Train to the end; check the lease after each mini-batch; report each epoch, and progress several times a second.
 
     Saves a checkpoint after each epoch unless one was just saved, every `checkpoint_seconds`, and before it stops for
@@ -258,7 +269,8 @@ def train(training: AnyTraining, lease: Lease, checkpoints: Checkpoints, setting
         if ended_epoch:
             report = training.history[-1]
             metrics: Metrics = {**epoch_metrics(report), **usage.metrics(report, training.samples)}
-            lease.report(progress, metrics, "epoch")
+            findings = diagnosis.update(training, lease) if diagnosis else ()
+            lease.report(progress, metrics, "epoch", findings)
         else:
             lease.report(progress, None if selection and selection.racing else job_metrics(step), "progress")
 
@@ -303,5 +315,7 @@ def epoch_metrics(report: EpochReport) -> Metrics:
         shown["dead_units"] = report.dead_units
     if report.learning_rate is not None:
         shown["learning_rate"] = report.learning_rate
+    if report.predicted_classes is not None:
+        shown["predicted_classes"] = report.predicted_classes
     shown["seconds"] = round(report.seconds, 6)
     return shown

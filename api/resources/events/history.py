@@ -28,7 +28,8 @@ class EpochView(TypedDict):
     """The report of an epoch. What was not measured is null, or an empty list.
 
     `gradient_norm` is the mean over the mini-batches, `layer_gradient_norms` that of each layer over at most 8 of them,
-    both before clipping. `dead_units` has the share of each hidden layer.
+    both before clipping. `dead_units` has the share of each hidden layer, `predicted_classes` how many classes the
+    network predicts, both for at most 512 training images.
     """
 
     epoch: int
@@ -38,6 +39,7 @@ class EpochView(TypedDict):
     validation_accuracy: float | None
     gradient_norm: float | None
     layer_gradient_norms: list[float]
+    predicted_classes: int | None
     dead_units: list[float]
     learning_rate: float | None
     seconds: float | None

@@ -43,10 +43,14 @@ class Baselines:
 
 @dataclass(frozen=True)
 class Finding:
-    """A finding about a training's result. code: stable, for programs. message: a sentence for people."""
+    """A finding about a training. code: stable, for programs. message: a sentence for people.
+
+    epoch: of a running training, after which epoch it was found.
+    """
 
     code: str
     message: str
+    epoch: int | None = None
 
 
 @dataclass(frozen=True)

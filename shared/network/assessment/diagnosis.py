@@ -11,6 +11,8 @@ from types import MappingProxyType
 
 from shared.network.assessment.evidence import Evidence
 from shared.network.assessment.intervals import wilson
+from shared.network.configuration import Configuration
+from shared.network.evaluation.reports import EpochReport
 
 AT_CHANCE = 0.98
 """A loss of at least this share of a constant prediction's loss counts as chance. A network that has learnt anything is
@@ -32,6 +34,10 @@ have a weight below a tenth. Before, an evaluation of a good network may have an
 
 DEAD = 0.95
 """The least share of dead units in a hidden layer that lets no gradient through."""
+
+INACTIVE = 0.8
+"""A hidden layer with at least this share of dead or saturated units has lost most of its width. In healthy networks,
+up to half of the ReLUs of a wide last layer are dead."""
 
 FEW_TESTS = 10
 """With fewer test images, a good network may predict one class for all of them, and cannot be told from chance."""
@@ -59,6 +65,9 @@ COLOURED = 0.10
 classes: 55 %, ten classes: 19 % of the images, beyond the uncertainty of the sample."""
 
 CAUSED_BY_DIVERGENCE = "The training diverged: change that first."
+
+SATURATING = frozenset({"sigmoid", "tanh"})
+"""The activations whose units saturate; those of others die."""
 
 NAMED = 10  # classes that a message names
 LONGEST_NAME = 40
@@ -96,16 +105,21 @@ def diverged(evidence: Evidence, _: Sequence[str]) -> str | None:
     """Return the message if the loss has risen, or stayed at chance after steps that were too long."""
     if not has_diverged(evidence):
         return None
-    rate = evidence.configuration.optimizer.learning_rate
-    standardize = "" if evidence.configuration.standardize else ", and standardize to true"
     losses = [report.train_loss for report in evidence.history]
     low, high = f"{min(losses):.3g}", f"{max(losses):.3g}"
     epochs = f"{low} in the epochs" if low == high else f"between {low} and {high} in the epochs"
     return (
         f"The training diverged: its loss was {evidence.initial_loss:.3g} at the start, {epochs}, and is"
-        f" {evidence.train.loss:.3g} at the end; a constant prediction has {evidence.chance_loss:.3g}. Set"
-        f" optimizer.learning_rate well below {rate:g}, for example to {rate / 10:g}{standardize}."
+        f" {evidence.train.loss:.3g} at the end; a constant prediction has {evidence.chance_loss:.3g}."
+        f" {lower_rate(evidence.configuration)}"
     )
+
+
+def lower_rate(configuration: Configuration) -> str:
+    """Return the advice to a training that diverges."""
+    rate = configuration.optimizer.learning_rate
+    standardize = "" if configuration.standardize else ", and standardize to true"
+    return f"Set optimizer.learning_rate well below {rate:g}, for example to {rate / 10:g}{standardize}."
 
 
 def no_better_than_chance(evidence: Evidence, classes: Sequence[str]) -> str | None:
@@ -116,8 +130,8 @@ def no_better_than_chance(evidence: Evidence, classes: Sequence[str]) -> str | N
     if evidence.test.samples < FEW_TESTS:
         return (
             f"The test accuracy is {_accuracy(evidence)}, from {evidence.test.samples} test images; a prediction of"
-            f" {_name(classes[label])!r} for every image has {share:.1%}. Add test images: with so few, a good network"
-            f" cannot be told from chance."
+            f" {shortened(classes[label])!r} for every image has {share:.1%}. Add test images: with so few, a good"
+            " network cannot be told from chance."
         )
     advice = (
         CAUSED_BY_DIVERGENCE
@@ -128,7 +142,7 @@ def no_better_than_chance(evidence: Evidence, classes: Sequence[str]) -> str | N
         )
     )
     return (
-        f"The test accuracy is {_accuracy(evidence)}; a prediction of {_name(classes[label])!r} for every image has"
+        f"The test accuracy is {_accuracy(evidence)}; a prediction of {shortened(classes[label])!r} for every image has"
         f" {share:.1%}. {advice}"
     )
 
@@ -138,7 +152,7 @@ def one_class_predicted(evidence: Evidence, classes: Sequence[str]) -> str | Non
     predicted, present = evidence.test.confusion.sum(axis=0), evidence.test.confusion.sum(axis=1)
     if (predicted > 0).sum() > 1 or (present > 0).sum() < 2 or evidence.test.samples < FEW_TESTS:
         return None
-    label = _name(classes[int(predicted.argmax())])
+    label = shortened(classes[int(predicted.argmax())])
     advice = (
         CAUSED_BY_DIVERGENCE
         if has_diverged(evidence)
@@ -202,12 +216,51 @@ def overfits(evidence: Evidence, _: Sequence[str]) -> str | None:
     )
 
 
+def dead_units(evidence: Evidence, _: Sequence[str]) -> str | None:
+    """Return the message if most units of a hidden layer with ReLUs are dead."""
+    return inactive_units("dead_units", evidence.configuration, evidence.history[-1], evidence.train.accuracy)
+
+
+def saturated_units(evidence: Evidence, _: Sequence[str]) -> str | None:
+    """Return the message if most units of a hidden layer are saturated."""
+    report, accuracy = evidence.history[-1], evidence.train.accuracy
+    return inactive_units("saturated_units", evidence.configuration, report, accuracy)
+
+
+def inactive_units(code: str, configuration: Configuration, report: EpochReport, accuracy: float) -> str | None:
+    """Return the message if most units of a hidden layer no longer learn, and the activation makes them `code`.
+
+    A network that is accurate on its training images has enough others.
+    """
+    share = max(report.dead_units, default=0.0)
+    if (
+        share < INACTIVE
+        or accuracy >= FITTED
+        or (configuration.activation in SATURATING) != (code == "saturated_units")
+    ):
+        return None
+    number, blocks = report.dead_units.index(share) + 1, len(configuration.convolutions)
+    place = f"block {number}" if number <= blocks else f"hidden layer {number - blocks}"
+    what = f"In {place}, {share:.0%} of the {'filters' if number <= blocks else 'units'}"
+    if code == "saturated_units":
+        standardize = "" if configuration.standardize else ", standardize to true"
+        return (
+            f"{what} are saturated: their {configuration.activation} is at an end of its range for every sampled image,"
+            " so they get almost no gradient. Set a lower optimizer.learning_rate"
+            f"{standardize}, or activation to relu."
+        )
+    return (
+        f"{what} are dead: their {configuration.activation} is flat for every sampled image, so they get no gradient."
+        " Set a lower optimizer.learning_rate, or activation to leaky_relu."
+    )
+
+
 def too_few_images(evidence: Evidence, classes: Sequence[str]) -> str | None:
     """Return the message if classes have few training images."""
     few = sorted((count, label) for label, count in enumerate(evidence.train_counts.tolist()) if count < FEW_IMAGES)
     if not few:
         return None
-    names = ", ".join(f"{_name(classes[label])!r} ({count:,})" for count, label in few[:NAMED])
+    names = ", ".join(f"{shortened(classes[label])!r} ({count:,})" for count, label in few[:NAMED])
     more = f" and {len(few) - NAMED:,} more" if len(few) > NAMED else ""
     verb = "class has" if len(few) == 1 else "classes have"
     return (
@@ -251,6 +304,8 @@ CHECKS: Mapping[str, Callable[[Evidence, Sequence[str]], str | None]] = MappingP
         "no_better_than_chance": no_better_than_chance,
         "one_class_predicted": one_class_predicted,
         "worse_than_linear": worse_than_linear,
+        "dead_units": dead_units,
+        "saturated_units": saturated_units,
         "underfits": underfits,
         "overfits": overfits,
         "colour_dropped": colour_dropped,
@@ -278,5 +333,6 @@ def _accuracy(evidence: Evidence) -> str:
     return f"{evidence.test.accuracy:.1%} ({100 * low:.1f}–{high:.1%})"
 
 
-def _name(name: str) -> str:
+def shortened(name: str) -> str:
+    """Return a class's name for a message, at most `LONGEST_NAME` characters."""
     return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"

@@ -68,9 +68,13 @@ class EpochReport:
     """The mean norm of each layer's gradient, weights and biases together, over a few of the epoch's mini-batches,
     before clipping; to four significant digits. Empty if one overflows, and in reports of older releases."""
 
+    predicted_classes: int | None = None
+    """How many classes the network predicts for the sample on which dead units are measured. None in reports of older
+    releases."""
+
 
 def history_to_array(history: Sequence[EpochReport], hidden: int) -> npt.NDArray[np.float64]:
-    """Return a row per epoch, its columns in the order of EpochReport's fields: (epochs, 8 + 2 hidden layers).
+    """Return a row per epoch, its columns in the order of EpochReport's fields: (epochs, 9 + 2 hidden layers).
 
     None becomes NaN, which no report contains, and so do missing norms of layers. The learning rate is omitted.
     """
@@ -85,10 +89,11 @@ def history_to_array(history: Sequence[EpochReport], hidden: int) -> npt.NDArray
             _or_nan(report.gradient_norm),
             *report.dead_units,
             *(report.layer_gradient_norms or (math.nan,) * (hidden + 1)),
+            _or_nan(report.predicted_classes),
         ]
         for report in history
     ]
-    return np.array(rows, np.float64).reshape(len(history), 8 + 2 * hidden)
+    return np.array(rows, np.float64).reshape(len(history), 9 + 2 * hidden)
 
 
 def history_from_array(rows: npt.NDArray[np.float64], hidden: int) -> list[EpochReport]:
@@ -99,7 +104,8 @@ def history_from_array(rows: npt.NDArray[np.float64], hidden: int) -> list[Epoch
     reports = []
     for epoch, loss, accuracy, seconds, *optional in rows.tolist():
         validation_loss, validation_accuracy, gradient_norm = map(_or_none, optional[:3])
-        norms = tuple(optional[3 + hidden :])
+        norms = tuple(optional[3 + hidden : -1])
+        predicted = optional[-1] if len(optional) > 3 + hidden else math.nan
         report = EpochReport(
             int(epoch),
             loss,
@@ -110,6 +116,7 @@ def history_from_array(rows: npt.NDArray[np.float64], hidden: int) -> list[Epoch
             gradient_norm,
             tuple(optional[3 : 3 + hidden]),
             layer_gradient_norms=() if any(map(math.isnan, norms)) else norms,
+            predicted_classes=None if math.isnan(predicted) else int(predicted),
         )
         reports.append(report)
     return reports

@@ -1,4 +1,7 @@
-"""Dead units: the share of units in each hidden layer that no longer learn, measured after each epoch."""
+"""Dead units: the share of units in each hidden layer that no longer learn, measured after each epoch.
+
+The same forward passes give the number of classes that the network predicts.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,8 @@ class DeadUnits:
         self._network = network
         self._parameters = network.layout.views(P)
         self._sample = rows[indices[np.arange(count) * len(indices) // count]]
+        self.predicted_classes = 0
+        """How many classes the network predicts for the sample, as of the last measurement."""
 
     def dead_units(self) -> tuple[float, ...]:
         """Return the share of dead units in each hidden layer, and of dead filters in each convolutional block.
@@ -33,14 +38,18 @@ class DeadUnits:
         that holds at every place.
         """
         dead: list[npt.NDArray[np.bool_]] = []
+        predicted: set[int] = set()
         inference = self._network.inference(self._parameters, len(self._sample))
         with np.errstate(all="ignore"):
             for start in range(0, len(self._sample), inference.size):
                 # The last pass repeats images of the one before, rather than measure the unused rest of its arrays.
-                inference.run(self._sample[max(0, min(start, len(self._sample) - inference.size)) :][: inference.size])
+                first = max(0, min(start, len(self._sample) - inference.size))
+                P = inference.run(self._sample[first : first + inference.size])
+                predicted.update(P.argmax(axis=1).tolist())
                 count = min(inference.size, len(self._sample))
                 flat = [_flat(function, Z, A, count) for function, Z, A in inference.activations()]
                 dead = [before & now for before, now in zip(dead, flat, strict=True)] if dead else flat
+        self.predicted_classes = len(predicted)
         return tuple(float(units.mean()) for units in dead)
 
 

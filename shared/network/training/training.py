@@ -174,7 +174,8 @@ class Training:
         validated = self._validate()
         if validated:
             report = replace(report, validation_loss=validated.loss, validation_accuracy=validated.accuracy)
-        self.history.append(replace(report, dead_units=self._dead_units.dead_units()))
+        dead = self._dead_units.dead_units()
+        self.history.append(replace(report, dead_units=dead, predicted_classes=self._dead_units.predicted_classes))
         if self._best:
             self._best.consider(self._step.P, self.history)
 
@@ -282,7 +283,7 @@ def _check(state: State, like: State) -> None:
         expected = like[name]
         shape = expected.shape
         if name == "history":  # it grows, and in states of older releases its rows end after the dead units
-            width = shape[1] - (0 if state.keys() >= LATER else len(like["epoch.layer_norms"]))
+            width = shape[1] - (0 if state.keys() >= LATER else len(like["epoch.layer_norms"]) + 1)
             shape = (*array.shape[:1], width)
         if array.shape != shape or (array.dtype != expected.dtype and name != "configuration"):
             raise ValueError(f"the state's {name} is {array.dtype} {array.shape}, not {expected.dtype} {shape}")

@@ -59,6 +59,8 @@ export function follow(page, job, { onjob, onevent }) {
     else if (event.type === "progress" || event.type === "epoch") {
       // A late event of an attempt must not move a job that has ended.
       if (!hasEnded(job)) take({ ...job, progress: event.data.progress ?? job.progress, metrics: event.data.metrics ?? job.metrics });
+      const codes = (/** @type {any[]} */ (job.diagnosis ?? [])).map(({ code }) => code);
+      if (event.type === "epoch" && !hasEnded(job) && codes.join() !== (event.data.diagnosis ?? []).join()) void read(); // a finding ended
     } else void read();
     onevent?.(event);
   }, signal);

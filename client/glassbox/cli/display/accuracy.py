@@ -11,6 +11,7 @@ from glassbox.cli.messages import without_api_syntax
 from glassbox.cli.output import printable, share
 
 if TYPE_CHECKING:
+    from glassbox.http.events import Event
     from glassbox.records.versions import Baselines
 
 
@@ -28,6 +29,14 @@ def accuracy_text(
     if baselines:
         text += f", linear model {baselines.linear:.1%}, most frequent class {baselines.majority_class:.1%}"
     return text
+
+
+def running_warning(event: Event) -> str | None:
+    """Return the message of a finding about a running training, None for other events.
+
+    Those about the result have no epoch, and are printed with it.
+    """
+    return without_api_syntax(event.data["message"]) if event.type == "warning" and "epoch" in event.data else None
 
 
 def print_warnings(warnings: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from glassbox.cli.display.accuracy import running_warning
 from glassbox.cli.display.rates import NAMES, Rate, counted, figures, remaining
 from glassbox.cli.display.selecting import selection_note
 from glassbox.cli.output import printable
@@ -43,6 +44,8 @@ class Bar:
                 self.progress.update(self._task, completed=self._total)
         if text := selection_note(event):
             self.note(text)
+        if text := running_warning(event):
+            self._print(f"warning: {text}")
         if "progress" in event.data:
             done, total = event.data["progress"]["done"], event.data["progress"]["total"]
             self._total = total
@@ -57,7 +60,10 @@ class Bar:
 
     def note(self, text: str) -> None:
         """Print a line above the bar."""
-        self.progress.console.print(f"note: {printable(text)}", markup=False)
+        self._print(f"note: {text}")
+
+    def _print(self, line: str) -> None:
+        self.progress.console.print(printable(line), markup=False)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

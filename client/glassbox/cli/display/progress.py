@@ -14,6 +14,7 @@ from glassbox.http.events import TERMINAL
 if TYPE_CHECKING:
     from glassbox.http.events import Event
     from glassbox.jobs import Job
+from glassbox.cli.display.accuracy import running_warning
 from glassbox.cli.display.rates import NAMES, Rate, counted, figures, remaining
 from glassbox.cli.display.selecting import selection_note
 
@@ -81,6 +82,8 @@ class Lines:
             say(f"job {self._job.id}: {NAMES.get(state, state)}")
         if text := selection_note(event):
             self.note(text)
+        if text := running_warning(event):
+            say(f"warning: {text}")
         if "progress" not in event.data or event.data.get("state") in TERMINAL:
             return
         progress = event.data["progress"]

@@ -28,8 +28,10 @@ def watched(client: Client, job: Job, *, quiet: bool = False) -> Job:
     """
     from glassbox.cli.display.progress import display  # noqa: PLC0415 - see the package's docstring
 
+    reported = {finding.message for finding in job.diagnosis or ()}  # events say them again
     for warning in () if job.is_over else job.warnings:  # those of an ended job are about its result
-        say(f"note: {warning}")
+        if warning not in reported:
+            say(f"note: {warning}")
     with display(job, quiet=quiet) as shown, _reasons_shown(client, job, shown, quiet=quiet):
         interrupted = False
         while True:

@@ -7,7 +7,7 @@ import io
 import json
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from shared.datasets.manifest import ColourCheck
 from shared.images.inversion import measured
 from shared.images.thumbnails import data_uri
 from shared.jobs import Job, JobStore, Progress, State, keys
+from shared.jobs.outcome import LiveFinding
 from shared.jobs.specifications import TrainingSpecification
 from shared.jobs.view import job_document
 from shared.network import Network, Training
@@ -333,7 +334,14 @@ class TestAssessment:
         assert codes[:2] == ["diverged", "no_better_than_chance"]
         assert list(training_result(job).get("diagnosis") or ()) == list(version.diagnosis)
         assert job_document(job)["warnings"] == [finding["message"] for finding in version.diagnosis]
-        assert [data for kind, data in events(redis, job.id) if kind == "warning"] == list(version.diagnosis)
+        warnings = [data for kind, data in events(redis, job.id) if kind == "warning"]
+        live = [data for data in warnings if "epoch" in data]
+        assert [data for data in warnings if data not in live] == list(version.diagnosis)
+        assert len({data["code"] for data in live}) == len(live) > 0
+        assert warnings[: len(live)] == live
+        epochs = {data["metrics"]["epoch"]: data for kind, data in events(redis, job.id) if kind == "epoch"}
+        assert "diagnosis" not in epochs[live[0]["epoch"] - 1]
+        assert live[0]["code"] in epochs[live[0]["epoch"]]["diagnosis"]
 
     def test_a_data_set_that_dropped_the_colours_of_its_classes_is_found(
         self, trainings: Trainings, datasets: DatasetStore, registry: Registry
@@ -393,6 +401,7 @@ class RecordingLease(Lease):
         progress: Progress,  # noqa: ARG002
         metrics: Mapping[str, Any] | None = None,  # noqa: ARG002
         event: str = "progress",
+        diagnosis: Sequence[LiveFinding] = (),  # noqa: ARG002
     ) -> None:
         self.events.append(event)
 

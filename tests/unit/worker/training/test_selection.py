@@ -194,7 +194,7 @@ class InterruptingLease(Lease):
     def log(self, event: str, data: Mapping[str, Any]) -> None:  # noqa: ARG002
         self.logged.append(event)
 
-    def report(self, progress: Progress, metrics: Any = None, event: str = "progress") -> None:
+    def report(self, progress: Progress, metrics: Any = None, event: str = "progress", diagnosis: Any = ()) -> None:  # noqa: ARG002
         self.reports.append((progress, metrics, event))
 
 

@@ -60,6 +60,7 @@ def test_a_running_training_has_the_epochs_of_its_log_each_once(client: FlaskCli
     assert [item["epoch"] for item in items] == [1, 2, 3, 4]
     assert items[0] == {
         **dict.fromkeys(("validation_loss", "validation_accuracy", "gradient_norm", "learning_rate", "seconds")),
+        "predicted_classes": None,
         "epoch": 1,
         "train_loss": 1.0,
         "train_accuracy": 0.5,

@@ -367,7 +367,8 @@ class TestEdges:
         )
         found = diagnose(bad, CLASSES)
         assert [finding.code for finding in found] == [
-            "diverged", "no_better_than_chance", "one_class_predicted", "near_duplicates", "too_few_images",
+            "diverged", "no_better_than_chance", "one_class_predicted", "dead_units", "near_duplicates",
+            "too_few_images",
         ]  # fmt: skip
         assert all(finding.message[0].isupper() or finding.message[0].isdigit() for finding in found)
         assert all(finding.message.endswith(".") and "nan" not in finding.message for finding in found)
