@@ -7,6 +7,7 @@ BENCH := var/bench-venv
 PEER := var/peer-venv
 CLIENTS := var/clients-venv
 TSC := var/node/node_modules/.bin/tsc
+TUS := var/node/node_modules/tus-js-client/package.json
 export PYTHONPATH := .:client
 
 PROSE := README.md docs
@@ -83,8 +84,8 @@ test-tifffile: $(BENCH)/done ## compare the reader of TIFFs with tifffile and im
 	@$(BENCH)/bin/python -m pytest --confcutdir tests/unit/shared/images tests/unit/shared/images/formats/test_tiff_against_tifffile.py
 
 .PHONY: test-clients
-test-clients: $(VENV)/dev $(CLIENTS)/done ## drive the API with KServe's client and a generated one
-	@$(BIN)/pytest tests/clients --clients=$(CLIENTS)/bin/python
+test-clients: $(VENV)/dev $(CLIENTS)/done $(TUS) ## drive the API with the clients of KServe and tus, and a generated one; needs Node.js
+	@$(BIN)/pytest tests/clients --clients=$(CLIENTS)/bin/python --node-modules=var/node/node_modules
 
 # The browser needs no build; TypeScript only checks the types that the comments of ui/ declare. It needs Node.js.
 .PHONY: check-ui
@@ -193,6 +194,9 @@ $(CLIENTS)/done: requirements/clients.in | $(VENV)/python
 
 $(TSC):
 	@npm install --silent --no-fund --no-audit --prefix var/node typescript@5.9.3
+
+$(TUS):
+	@npm install --silent --no-fund --no-audit --prefix var/node tus-js-client@4.3.1
 
 $(BENCH)/done: requirements/bench.in | $(VENV)/python
 	@echo "installing requirements/bench.in"

@@ -54,7 +54,9 @@ REQUEST_HEADERS: dict[str, JsonObject] = {
     ),
     "If-Range": _header("Return the range only if the resource has this ETag, else the whole resource."),
     "Last-Event-ID": _header("Resume the stream after this event."),
-    "Tus-Resumable": _header("The version of the upload protocol: `1.0.0`.", enum=["1.0.0"]) | {"required": True},
+    "Tus-Resumable": _header(
+        "The version of the upload protocol; without it, or with another one: 412.", enum=["1.0.0"]
+    ),
     "Upload-Length": _header("Length of the whole upload in bytes.", pattern="^[0-9]+$"),
     "Upload-Defer-Length": _header("`1`: a later PATCH announces the length.", enum=["1"]),
     "Upload-Metadata": _header("Pairs, separated by commas: a key, a space, and the value in base64."),

@@ -13,6 +13,7 @@ from tests.support.servers.api import api_with_two_versions
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--clients", required=True, help="Python of an environment with requirements/clients.in")
+    parser.addoption("--node-modules", required=True, help="folder node_modules with tus-js-client")
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +23,19 @@ def interpreter(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def node_modules(request: pytest.FixtureRequest) -> Path:
+    """The folder of the packages for Node.js."""
+    return Path(str(request.config.getoption("--node-modules"))).absolute()
+
+
+@pytest.fixture(scope="session")
+def api_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the API, in which its volume is."""
+    return tmp_path_factory.mktemp("api")
+
+
+@pytest.fixture(scope="session")
+def api(api_folder: Path) -> Iterator[httpx.Client]:
     """An API of one process."""
-    with api_with_two_versions(tmp_path_factory.mktemp("api"), processes=1) as http:
+    with api_with_two_versions(api_folder, processes=1) as http:
         yield http

@@ -143,9 +143,13 @@ class UploadStore:
         store_once(self._volume, UploadFolder(self._volume, owner, upload_id))
 
     def remove(self, owner: str, upload_id: str) -> None:
-        """Remove an upload, also while a request writes to it. Raises `NotFound` or `Gone`."""
-        self.find(owner, upload_id)
-        UploadFolder(self._volume, owner, upload_id).remove()
+        """Remove an upload, also while a request writes to it, and the records of its parts.
+
+        Raises `NotFound` or `Gone`.
+        """
+        upload = self.find(owner, upload_id)
+        for each in (upload_id, *upload.record.parts):
+            UploadFolder(self._volume, owner, each).remove()
 
     @contextmanager
     def used(self, owner: str, upload_id: str) -> Iterator[Path]:

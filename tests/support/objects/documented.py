@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,18 @@ from flask import Flask
 
 from api.app import create_app
 from api.auth.keys import KeysFile, Scope, new_key
-from api.schema.examples import JOB_ID
+from api.schema.examples import JOB_ID, UPLOAD_ID
 from shared.archives import validate
 from shared.datasets import DatasetStore
 from shared.datasets.arrays.npz import read_npz
+from shared.errors import NotFound
 from shared.jobs import JobStore, State
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage import durable
 from shared.storage.names import new_id
+from shared.storage.uploads.record import UploadRecord
+from shared.storage.uploads.store import UploadStore
 from shared.storage.volume import Volume
 from tests.support.data.archives import zip_of
 from tests.support.data.images import png
@@ -30,7 +33,9 @@ from tests.support.objects.models import a_prediction_for_each, publish
 from tests.support.objects.results import error, finish, row
 from tests.support.servers.redis_server import RedisServer
 
-EXAMPLES = {"name": "digits", "reference": "latest", "job_id": JOB_ID, "alias": "champion"}
+EXAMPLES = {
+    "name": "digits", "reference": "latest", "job_id": JOB_ID, "alias": "champion", "upload_id": UPLOAD_ID
+}  # fmt: skip
 
 
 class Served:
@@ -87,6 +92,10 @@ def fill(settings: Settings, jobs: JobStore) -> None:
     volume = Volume(settings.volume)
     file = volume.incoming / "easy.npz"
     durable.write_bytes(file, npz(easy_arrays()))
+    uploads = UploadStore(volume, settings)
+    with suppress(NotFound):
+        uploads.remove("tester", UPLOAD_ID)
+    uploads.create("tester", UploadRecord(id=UPLOAD_ID, length=0))
     dataset, _ = DatasetStore(volume).add(read_npz(file, settings, 0.1, 0), EXAMPLES["name"], "upload")
     registry = Registry(volume)
     if EXAMPLES["name"] not in registry.models():

@@ -18,6 +18,8 @@ from shared.jobs import Claim, Job, JobStore, State
 from shared.jobs.files import JobFiles, delete, rebuild
 from shared.jobs.task_queue import connect
 from shared.runtime.settings import Settings
+from shared.storage.uploads.record import UploadRecord
+from shared.storage.uploads.store import UploadStore
 from shared.storage.volume import Volume
 from tests.support.data.files import files_below, left_behind
 from tests.support.objects.bench import WorkBench
@@ -394,3 +396,18 @@ def test_job_files_of_an_older_release_are_accepted_jobs(volume: Volume, jobs: J
     assert files_below(volume.job(job.id)) == ["specification.json"]
 
     assert rebuild(jobs, files) == 1
+
+
+def test_expired_uploads_lose_their_bytes_first_and_later_their_records(bench: WorkBench, settings: Settings) -> None:
+    store = UploadStore(bench.volume, settings)
+    for upload_id in ("01k8z4y6w9m3n5p7q1r2s4t6v8", "01k8z4y6w9m3n5p7q1r2s4t6v9"):
+        store.create("bob", UploadRecord(id=upload_id, length=10))
+    old = bench.volume.upload("bob", "01k8z4y6w9m3n5p7q1r2s4t6v8")
+    (old / "data").write_bytes(b"12345")
+    cleanup = Cleanup(bench.jobs, bench.files, bench.volume, DAY, upload_expiry=DAY)
+
+    age(old, 1.5 * DAY)
+    assert cleanup.run() == [old / "data"]
+    age(old, 2.5 * DAY)
+    assert cleanup.run() == [old]
+    assert [path.name for path in bench.volume.uploads_of("bob").iterdir()] == ["01k8z4y6w9m3n5p7q1r2s4t6v9"]

@@ -220,6 +220,8 @@ class TestConcatenation:
         assert content_of(volume, url) == CONTENT
         assert client.head(second, headers=TUS).headers["Upload-Concat"] == "partial"
         assert not folder_of(volume, second).data.exists()  # its bytes are stored once
+        client.delete(url, headers=TUS)
+        assert list(volume.uploads_of("_").iterdir()) == []  # nor do the parts' records stay
 
     def test_repeated_concatenation_returns_the_first_one(self, client: FlaskClient, volume: Volume) -> None:
         parts = [created(client, 5, CONTENT[:5], Upload_Concat="partial") for _ in range(2)]
