@@ -34,6 +34,11 @@ SAMPLE ?= var/digits.zip
 sample: $(VENV)/embedded ## write var/digits.zip, an archive of PNG images to classify
 	@$(BIN)/python services/embedded/sample.py $(SAMPLE)
 
+SHAPES ?= var/shapes
+.PHONY: shapes
+shapes: $(VENV)/embedded ## write var/shapes, coloured pictures in class folders to train on, for the tutorial
+	@$(BIN)/python services/embedded/shapes.py $(SHAPES)
+
 KEYS := $(or $(GLASSBOX_API_KEYS_FILE),var/keys)
 SCOPES ?= submit
 .PHONY: keys

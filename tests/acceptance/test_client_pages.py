@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -19,11 +20,21 @@ from tests.support.data.images import encoded, png, smooth
 from tests.support.data.npz import easy_arrays, easy_images, npz
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["client", *(f"client/{name}" for name in ("configure", "train", "classify", "predict", "jobs", "models"))]
+PAGES = [
+    "client/tutorial",
+    "client",
+    *(f"client/{name}" for name in ("configure", "train", "classify", "predict", "jobs", "models")),
+]
 PAGES += ["client/datasets", "client/dashboard", "client/errors"]  # a page uses what the pages before it created
 PAGES += ["your-own-pictures"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SIDE = 28
+ADDRESS = "http://127.0.0.1:8000"  # of `make up`, in the pages
+MAKE = f"""#!/bin/sh
+[ "$1" = up ] && set -- --dry-run up
+unset MAKEFLAGS MFLAGS
+exec /usr/bin/env make --no-print-directory -C {ROOT} SHAPES="$PWD/var/shapes" SAMPLE="$PWD/var/digits.zip" "$@"
+"""  # the stack runs already: of `make up` only what it would start
 
 
 @dataclass(frozen=True)
@@ -33,8 +44,8 @@ class User:
     folder: Path
     url: str
 
-    def run(self, language: str, block: str) -> None:
-        """Run a block, which must succeed."""
+    def run(self, language: str, block: str) -> str:
+        """Run a block, which must succeed; returns what it printed."""
         programs = {"bash": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-W", "error", "-c"]}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("GLASSBOX_")}
         environment = {
@@ -46,15 +57,25 @@ class User:
         }
         environment.pop("XDG_CONFIG_HOME", None)
         done = subprocess.run(
-            [*programs[language], block],
+            [*programs[language], block.replace(ADDRESS, self.url)],
             cwd=self.folder,
             env=environment,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
-        assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
+        assert done.returncode == 0, f"{block}\n{done.stdout}"
+        return done.stdout
+
+
+def check_shown(shown: str, printed: str) -> None:
+    """Assert that the lines that a page shows were printed in this order; `…` stands for any text."""
+    lines = iter(printed.splitlines())
+    for line in shown.splitlines():
+        pattern = ".*".join(r"\s+".join(map(re.escape, part.split(" "))) for part in re.sub(" +", " ", line).split("…"))
+        assert any(re.fullmatch(pattern, one.rstrip()) for one in lines), f"not printed: {line}\n{printed}"
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +84,12 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     (folder / "bin").mkdir()
     (folder / "home").mkdir()
     (folder / "bin" / "glassbox").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m glassbox "$@"\n')
-    (folder / "bin" / "glassbox").chmod(0o755)
+    (folder / "bin" / "make").write_text(MAKE.replace("/usr/bin/env make", shutil.which("make") or "make"))
+    (folder / "bin" / "pip").write_text(
+        f'#!/bin/sh\n[ "$*" = "install ./client" ] && [ -f {ROOT}/client/pyproject.toml ]\n'
+    )
+    for program in (folder / "bin").iterdir():
+        program.chmod(0o755)
     (folder / "mnist.npz").write_bytes(npz(easy_arrays(train=300, test=60, side=SIDE)))
     images, labels = easy_images(30, side=SIDE, seed=1)
     with (
@@ -96,8 +122,27 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
 def test_every_block_of_a_page_works(page: str, user: User) -> None:
     blocks = BLOCK.findall((ROOT / "docs" / f"{page}.md").read_text())
     assert blocks
+    printed = ""
     for language, block in blocks:
-        user.run(language, block)
+        if language == "text":
+            check_shown(block, printed)
+        else:
+            printed = user.run(language, block)
+
+
+def test_the_tutorial_shows_no_command_that_is_not_run() -> None:
+    page = (ROOT / "docs" / "client" / "tutorial.md").read_text()
+    assert {language for language, _ in BLOCK.findall(page)} == {"bash", "python", "text"}
+    assert re.findall(r"^(?: {4}|\t).*$", BLOCK.sub("", page), re.MULTILINE) == []
+    run = [block for language, block in BLOCK.findall(page) if language == "bash"]
+    in_sentences = re.findall(r"`((?:glassbox|make|curl|pip) [^`]*)`", BLOCK.sub("", page))
+    assert [command for command in in_sentences if not any(command in block for block in run)] == []
+
+
+@pytest.mark.parametrize("printed", ["", "images 120 train", "shape 16\nimages 120 train, 60 test"])
+def test_a_shown_line_that_is_not_printed_is_found(printed: str) -> None:
+    with pytest.raises(AssertionError, match="not printed"):
+        check_shown("images 120 train, … test\nshape …\n", printed)
 
 
 def test_every_page_is_tested() -> None:

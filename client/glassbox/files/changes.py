@@ -46,6 +46,9 @@ def _change(values: dict[str, str | None], place: str) -> Change:
     match action:
         case "add" if job and not dataset and not split:
             return AddFromJob(job, number, label)
+        case "add" if job and not dataset:
+            detail = f"an image of a batch has no split, but the column split has {split!r}"
+            raise LocalFileError(f"{place}: {detail}; leave it empty. The option --split sets where images are added")
         case "add" if dataset and not job:
             return AddFromDataset(dataset, part, number, label)
         case "relabel" if not job and not dataset:

@@ -33,6 +33,11 @@ def test_a_person_trains_a_first_network_and_looks_inside(visit: Page, picture: 
     expect(visit.get_by_text("The map sums to")).to_be_visible()
     expect(visit.get_by_role("heading", name="Nearest training images")).to_be_visible()
     picture("glass")
+    visit.goto(f"{visit.url.split('/ui/')[0]}/ui/article?dataset=digits&index=17")
+    visit.get_by_role("button", name="P", exact=True).click()
+    expect(visit.get_by_text("def softmax")).to_be_visible()
+    visit.get_by_role("heading", name="Step by step").scroll_into_view_if_needed()
+    picture("article")
 
 
 def test_a_person_uploads_a_folder_with_broken_files_and_sees_what_was_skipped(visit: Page) -> None:

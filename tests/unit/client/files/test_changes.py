@@ -48,6 +48,7 @@ def test_lines_are_changes_in_any_order_of_columns(tmp_path: Path) -> None:
         ("remove,train,1,cat,,", "remove with split and index"),
         ("add,,1,cat,,pets", "split"),
         ("add,train,1,cat,01k,pets", "must be add"),
+        ("add,train,1,cat,01k,", "leave it empty"),
         ("remove,train,1,,,,more", "more columns"),
     ],
 )
