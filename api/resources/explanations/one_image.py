@@ -216,7 +216,10 @@ class OneImageReader:
             resize_into(block, images[index : index + 1])
         except Malformed as error:
             raise Invalid(error.code, error.detail, [FieldError(error.detail, pointer="#/dataset")]) from error
-        return _Pixels(block, manifest.classes[int(labels[index])])
+        own, (height, width) = images.shape[1:3], version.image_shape[:2]
+        resized = f"the image was resized from {own[1]} × {own[0]} to {width} × {height} pixels"
+        warnings = () if own == (height, width) else (resized,)
+        return _Pixels(block, manifest.classes[int(labels[index])], warnings=warnings)
 
     def _of_batch(self, job_id: str, entry: int, version: ModelVersion) -> _Pixels:
         job = batch_of(self._jobs, job_id)

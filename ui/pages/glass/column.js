@@ -42,10 +42,10 @@ export function column(route, { title, key, setQuery, signal }) {
 
   async function refresh() {
     if (!chosen || !image) return replace(opened);
-    const query = { ...chosen };
+    const query = chosen;
     try {
       const unitOf = await send("POST", address(`${route}/explain/unit`, query), image, { signal });
-      if (chosen?.layer !== query.layer || chosen.unit !== query.unit) return; // another one was opened meanwhile
+      if (chosen !== query) return; // another one was opened meanwhile
       const close = h("button", { type: "button", onclick: () => void open(null) }, "Close");
       replace(opened, panel(`Opened: ${titleOf(unitOf)}`, { method: "POST", path: address(`${route}/explain/unit`, query) }, unit(unitOf, (next) => void open(next)), close));
     } catch (error) {

@@ -21,6 +21,7 @@ export function cells(canvas, { height, width, count, label, name, onopen }) {
     onkeydown: moved,
     onclick: (/** @type {MouseEvent} */ event) => (event.detail ? pointed(event, onopen) : onopen(at, null)),
     onpointermove: (/** @type {PointerEvent} */ event) => pointed(event, choose),
+    onpointerleave: () => (frame.hidden = document.activeElement !== button),
     onfocus: () => choose(at),
     onblur: () => (frame.hidden = true),
   }, canvas, frame);

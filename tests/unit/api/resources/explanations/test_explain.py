@@ -169,6 +169,15 @@ class TestImage:
             assert found["input"]["label"] == str(ARRAYS[f"y_{split}"][3])
             assert found["input"]["pixels"] == ARRAYS[f"x_{split}"][3].tolist()
 
+    def test_an_image_of_another_size_has_a_warning_that_names_both(self, client: FlaskClient) -> None:
+        larger = {name: array.repeat(2, axis=2) if array.ndim == 3 else array for name, array in ARRAYS.items()}
+        client.post("/v1/datasets?name=wide", data=npz(larger))
+
+        found = explained(client, {"dataset": "wide", "split": "test", "index": 3})
+
+        assert found["warnings"] == [f"the image was resized from {2 * SIDE} × {SIDE} to {SIDE} × {SIDE} pixels"]
+        assert found["input"]["pixels"] == ARRAYS["x_test"][3].tolist()
+
     def test_an_image_of_a_batch_is_inverted_as_the_batch_did(self, client: FlaskClient, settings: Settings) -> None:
         batches = Batches(WorkBench(settings))
         of_files = batches.submit(zip_of({"a.png": b"no image", "b.png": png(IMAGES[1])}), invert="always")
