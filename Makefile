@@ -157,6 +157,10 @@ pictures: $(VENV)/dev ## write the pictures of the dashboard in docs/client/pict
 remedies: $(VENV)/dev ## write what the dashboard says about errors, ui/common/remedies.js, from the table of failure modes
 	@$(BIN)/python -m tests.support.make_remedies
 
+.PHONY: mathematics
+mathematics: $(VENV)/dev ## write ui/mathematics.html, the page without scripts, from docs/mathematics.md
+	@$(BIN)/python -m tests.support.make_mathematics
+
 .PHONY: options
 options: $(VENV)/dev ## write the client's options, client/glassbox/options.py, from the API's request models
 	@PYTHONPATH=.:client $(BIN)/python -m tests.support.make_client_options

@@ -315,7 +315,11 @@ def _start(wanted: LessonRequest, models: OnlineModels, manifest: Manifest, limi
     classifier = models.classifier(wanted.model, wanted.version)
     network, found = classifier.network, classifier.version
     if network.architecture is not None:
-        raise _invalid("model", "must be a network of dense layers alone; this one has convolutions")
+        raise _invalid(
+            "model",
+            "must be a network of dense layers alone, as those of the presets article and fast; this one has"
+            " convolutions",
+        )
     if network.image_shape != tuple(manifest.image_shape):
         shapes = f"{list(network.image_shape)}, and those of the data set {list(manifest.image_shape)}"
         raise _invalid("dataset", f"must have images of the network's shape, which is {shapes}")

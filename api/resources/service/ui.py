@@ -21,6 +21,7 @@ FOLDER = Path(__file__).resolve().parents[3] / "ui"
 HTML = "text/html"
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 DOCUMENT = "index.html"
+TEXT = "mathematics.html"  # of a page without scripts
 ROUTE = re.compile(r'\["/ui/([^"]*)", \(\) => import\("\./(pages/[^"]+)"\)\]')  # in main.js
 IMPORT = re.compile(r'^(?:import|\}) .*from "([^"]+)";$', re.MULTILINE)
 STYLES = "style.css"
@@ -82,6 +83,11 @@ class Bundle:
     def _documents(self) -> dict[str | None, bytes]:
         return {page: self._document(page) for page in [None, *(module for _, module in self._pages)]}
 
+    @cached_property
+    def text(self) -> bytes:
+        """The mathematics as a page without scripts."""
+        return (self._folder / TEXT).read_text().replace(ASSETS, self.assets).encode()
+
     def _document(self, page: str | None) -> bytes:
         """Return the document of a page, or of a path that shows none.
 
@@ -102,21 +108,27 @@ def blueprint(folder: Path = FOLDER) -> Blueprint:
     responses = {200: ResponseSpec((MediaType(HTML, "the dashboard"),), headers=("ETag",)), 304: current}
     conditions = ("If-Match", "If-None-Match")
 
-    def document(path: str) -> Response:
-        response = static_content(bundle.document_of(path), HTML)
+    def document(content: bytes) -> Response:
+        response = static_content(content, HTML)
         response.headers["Content-Security-Policy"] = POLICY
         return response
 
     @routes.get("/")
     @operation("Show the dashboard", scope=None, responses=responses, headers=conditions)
     def index() -> Response:
-        return document("")
+        return document(bundle.document_of(""))
+
+    @routes.get("/article/text")
+    @operation("Read the mathematics without scripts", scope=None, responses=responses, headers=conditions)
+    def text() -> Response:
+        """The intuition, the formulas, and which functions implement them."""
+        return document(bundle.text)
 
     @routes.get("/<path:path>")
     @operation("Show a page of the dashboard", scope=None, responses=responses, headers=conditions)
     def show(path: str) -> Response:
         """The documents differ in the modules that the browser loads first: a script shows the page of the path."""
-        return document(path)
+        return document(bundle.document_of(path))
 
     @routes.get("/assets/<version>/<path:file>")
     @operation(

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from api.resources.service.ui import Bundle
-from tests.support import make_remedies
+from tests.support import make_mathematics, make_remedies
 
 UI = Path(__file__).parents[3] / "ui"
 MODULES = sorted(UI.rglob("*.js"))
@@ -30,6 +30,16 @@ def test_every_path_shows_the_document(client: FlaskClient, path: str) -> None:
     assert "require-trusted-types-for 'script'" in response.headers["Content-Security-Policy"]
     assert "unsafe" not in response.headers["Content-Security-Policy"]
     assert client.get(path, headers={"If-None-Match": response.headers["ETag"]}).status_code == 304
+
+
+def test_the_mathematics_are_a_page_without_scripts_that_is_up_to_date(client: FlaskClient) -> None:
+    assert make_mathematics.FILE.read_text() == make_mathematics.text(), "run `make mathematics`"
+    response = client.get("/ui/article/text")
+    assert (response.status_code, response.mimetype) == (200, "text/html")
+    assert "Z = X W + b" in response.text
+    assert "<script" not in response.text
+    assert f'href="{assets(client)}/style.css"' in response.text
+    assert 'href="/ui/article/text"' in client.get("/ui/article").text
 
 
 def test_a_file_is_cached_for_ever_and_compressed(client: FlaskClient) -> None:

@@ -74,6 +74,7 @@ REQUESTS = [
     Request("POST", "/v1/lessons/step", body={"json": {"dataset": "easy", "index": 0}}, status=200),
     Request("GET", "/ui/", status=200),
     Request("GET", "/ui/<path:path>", "/ui/models/toy", status=200),
+    Request("GET", "/ui/article/text", status=200),
     Request("GET", "/ui/assets/<version>/<path:file>", "/ui/assets/of-before/main.js", status=404),
     Request("POST", "/v1/training-jobs/estimate", body={"json": {"model": "toy", "dataset": "easy"}}, status=200),
     Request("POST", "/v1/training-jobs", body={"json": {"model": "toy", "dataset": "easy"}}),

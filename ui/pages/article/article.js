@@ -27,7 +27,7 @@ export function show(page) {
   const settings = h("div");
   const body = h("div");
   replace(root, h("h1", "The article: one training step"),
-    h("p", "A network takes one step of gradient descent on one image, and every number is here: the arrays come from the functions that also train the models. The same as a text, with the derivations, is docs/mathematics.md in the source of the service; the section on explaining has the operation ", h("code", `POST ${STEP}`), "."),
+    h("p", "A network takes one step of gradient descent on one image, and every number is here: the arrays come from the functions that also train the models, by ", h("code", `POST ${STEP}`), ". The derivations are in ", h("a", { href: "/ui/article/text", target: "_blank" }, "the article as a text"), "."),
     settings, body);
   return load(settings, "the data sets", (stop) => pageOf("/v1/datasets", { limit: 200 }, stop), ({ items, built_in: others = [] }) => {
     const known = items.map(({ name }) => name);
