@@ -217,8 +217,15 @@ def _place(network: Network, layer: int, options: UnitOptions, classes: tuple[st
 
 
 def _check_size(classifier: Classifier, layer: int, limits: Settings) -> None:
-    """Hold the memory of the response. Raises `TooLarge`, `Unavailable`."""
-    network = classifier.network
+    """Hold the memory of the response. Raises `TooLarge` for too much work or too large a response, `Unavailable`."""
+    network, allowed = classifier.network, limits.max_online_operations
+    operations = 2 * classifier.operations  # the places of a filter are computed again
+    if operations > allowed:
+        raise TooLarge(
+            "too_many_operations",
+            f"a unit of this network takes about {operations} multiply-adds, and GLASSBOX_MAX_ONLINE_OPERATIONS is"
+            f" {allowed}",
+        )
     inputs = math.prod(network.image_shape if layer == 0 else layer_shapes(network)[layer - 1])
     size = NUMBER * (2 * inputs + 8 * MOST_TERMS)
     most = limits.max_online_response_bytes

@@ -118,7 +118,11 @@ def test_an_unknown_unit_is_refused_with_those_that_exist(
     assert reason in problem["detail"]
 
 
-def test_the_response_is_limited(settings: Settings) -> None:
-    client = create_app(settings.model_copy(update={"max_online_response_bytes": 1000})).test_client()
+@pytest.mark.parametrize(
+    ("limit", "code"),
+    [("max_online_operations", "too_many_operations"), ("max_online_response_bytes", "response_too_large")],
+)
+def test_work_and_response_are_limited(limit: str, code: str, settings: Settings) -> None:
+    client = create_app(settings.model_copy(update={limit: 100})).test_client()
     response = client.post(f"{PATH}/unit?layer=layer1&unit=0", data=png(IMAGES[0]))
-    assert "GLASSBOX_MAX_ONLINE_RESPONSE_BYTES" in assert_problem(response, 413, "response_too_large")["detail"]
+    assert f"GLASSBOX_{limit.upper()} is 100" in assert_problem(response, 413, code)["detail"]
