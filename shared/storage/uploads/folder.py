@@ -93,7 +93,7 @@ class UploadFolder:
 
 
 def folder_names(parent: Path) -> list[str]:
-    """Return the names of the finished folders in a folder; none if it does not exist."""
+    """Return the names of the finished folders in a folder, without hidden files; none if it does not exist."""
     with suppress(FileNotFoundError), os.scandir(parent) as entries:
-        return sorted(entry.name for entry in entries if not entry.name.startswith(durable.TEMPORARY))
+        return sorted(entry.name for entry in entries if not entry.name.startswith("."))
     return []

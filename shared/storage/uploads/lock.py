@@ -82,7 +82,7 @@ class UploadLock:
         if not self._has_stalled():
             raise _locked()
         with suppress(FileNotFoundError):
-            data = os.open(self._folder.data, os.O_RDONLY)
+            data = os.open(self._folder.data, os.O_RDWR)  # NFS locks files that are open for writing
             try:
                 with _exclusively(data):
                     if self._has_stalled():

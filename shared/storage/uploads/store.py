@@ -27,6 +27,7 @@ from shared.storage.uploads.writer import UploadWriter, opened_writer
 from shared.storage.volume import Volume
 
 ID = re.compile(r"[0-9a-z]{26}")
+OWNER_LOCK = ".lock"
 OWNER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@-]{0,63}")
 
 
@@ -200,7 +201,7 @@ class UploadStore:
             raise ValueError(f"{owner!r} is not the name of a key")
         folder = self._volume.uploads_of(owner)
         durable.make_folder(folder)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(folder / OWNER_LOCK, os.O_RDWR | os.O_CREAT, 0o644)  # NFS locks no folders
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield

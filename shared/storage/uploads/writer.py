@@ -11,7 +11,7 @@ from shared.storage import durable
 from shared.storage.uploads.folder import UploadFolder
 from shared.storage.uploads.lock import UploadLock
 
-REFRESH_SECONDS = 30.0  # a long request stores this often that the upload is in use
+REFRESH_SECONDS = 2.0  # a request that writes stores this often that the upload is in use, also for other hosts
 
 
 class UploadWriter:

@@ -51,6 +51,8 @@ def test_batch_gets_a_link_to_the_upload(client: FlaskClient, volume: Volume, mo
     assert volume.archive(job["id"]).samefile(volume.upload("_", upload) / "data")
     client.delete(f"/v1/uploads/{upload}", headers={"Tus-Resumable": "1.0.0"})
     assert volume.archive(job["id"]).read_bytes() == ARCHIVE
+    again = uploaded(client, ARCHIVE)  # the bytes are still stored once
+    assert volume.archive(job["id"]).samefile(volume.upload("_", again) / "data")
 
 
 def test_upload_that_must_be_unpacked_stays_as_it_is(client: FlaskClient, volume: Volume, model: ModelVersion) -> None:
