@@ -78,7 +78,6 @@ DERIVED_DATASET: JsonObject = {
 
 BY_REFERENCE: tuple[JsonObject, ...] = (
     {"source": {"url": "file:///imports/images.zip"}},
-    {"source": {"url": "https://data.example.org/images.zip"}},
     {"upload": UPLOAD_ID},
 )
 

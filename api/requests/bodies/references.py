@@ -35,8 +35,8 @@ class Source(RequestModel):
     url: str = Field(
         max_length=2000,
         description="`file:` of an archive, or of a folder of images, below a folder that the server's operator has"
-        " named (GLASSBOX_IMPORT_FOLDERS), which is read in place; or `https:` of an archive, which is downloaded. A"
-        " query, such as a signature, is in no record",
+        " named (GLASSBOX_IMPORT_FOLDERS), which is read in place; or `https:` of an archive, such as"
+        " `https://data.example.org/images.zip`, which is downloaded. A query, such as a signature, is in no record",
     )
 
 
