@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from typer import Exit
@@ -15,6 +16,8 @@ from glassbox.cli.messages import CONTEXT, message
 from glassbox.cli.output import print_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import typer
 
 CODES = {
@@ -92,7 +95,7 @@ def report(error: errors.GlassboxError, context: typer.Context | None = None) ->
         document = {"status": status_of(error), "code": getattr(error, "code", None), "detail": detail}
         print(json.dumps({"error": document}), file=sys.stderr)
         return
-    remedy = _remedy(error)
+    remedy = _remedy(error, {} if context is None else context.params)
     say(f"{detail}; {remedy}" if remedy else detail)
 
 
@@ -101,7 +104,7 @@ def say(line: str) -> None:
     print_line("glassbox: " + " ".join(line.split()), err=True)
 
 
-def _remedy(error: errors.GlassboxError) -> str:
+def _remedy(error: errors.GlassboxError, arguments: Mapping[str, Any]) -> str:
     """Return what to do, or an empty text if the error's own message says it."""
     from glassbox.jobs import JobFailed  # noqa: PLC0415 - see the package's docstring
 
@@ -119,6 +122,9 @@ def _remedy(error: errors.GlassboxError) -> str:
         case errors.NotFound(code="version_not_found" | "version_deleted"):
             return "`glassbox models list MODEL` shows the versions"
         case errors.NotFound(code="dataset_not_found"):
+            name = arguments.get("dataset")
+            if isinstance(name, str) and Path(name).is_dir():
+                return f"to upload the folder {name} that is here, write {name}/"
             return "`glassbox datasets list` shows the data sets"
         case errors.NotFound(code="job_not_found"):
             return "`glassbox jobs list` shows the jobs"

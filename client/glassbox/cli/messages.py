@@ -34,6 +34,7 @@ PHRASES = tuple(
         (r"\bimage_shape=(\d+x\d+)", r"--image-shape \1"),
         (r"\(POST /v1/evaluation-jobs\)", "(`glassbox evaluate`)"),
         (r"\bset on_unreadable=skip\b", "use --on-unreadable skip"),
+        (r"; upload it to /v1/datasets$", ""),
         (r"\binvert=auto\b", "--invert auto"),
         (r"/v1/jobs/(\w+)", r"`glassbox jobs show \1`"),
     )

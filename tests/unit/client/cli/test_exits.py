@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -46,6 +47,19 @@ def test_an_error_is_one_line_with_what_to_do(capsys: pytest.CaptureFixture[str]
     exits.report(refused(404, "model_not_found"))
     line = "glassbox: what happened; `glassbox models list` shows the models\n"
     assert capsys.readouterr().err == line
+
+
+def test_a_folder_without_a_slash_is_named_with_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pets").mkdir()
+    monkeypatch.chdir(tmp_path)
+    detail = "the data set 'pets' does not exist; upload it to /v1/datasets"
+    error = errors.refusal({"status": 404, "code": "dataset_not_found", "detail": detail}, "request-1")
+    exits.report(error, cast("Any", SimpleNamespace(params={"dataset": "pets"})))
+    assert capsys.readouterr().err == (
+        "glassbox: the data set 'pets' does not exist; to upload the folder pets that is here, write pets/\n"
+    )
 
 
 def test_a_detail_on_several_lines_becomes_one(capsys: pytest.CaptureFixture[str]) -> None:
