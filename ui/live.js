@@ -6,7 +6,7 @@
  * each visible tab has its own connection.
  */
 
-import { keyHeader } from "./api.js";
+import { key, keyHeader } from "./api.js";
 import { follow } from "./parts/stream.js";
 
 /** @typedef {{id: string, type: string, time: string, job: string | null, kind: string | null, model: string | null, data: any}} LiveEvent */
@@ -82,8 +82,10 @@ function listen(signal) {
       channel.postMessage(event);
       deliver(event);
     },
-    onstate(state) {
+    onstate(state, response) {
       if (signal.aborted) return;
+      // The key was revoked while the page was open; a new one connects again.
+      if (response?.status === 401) document.dispatchEvent(new CustomEvent("keyneeded", { detail: { code: key() && "key_unknown" } }));
       // A page read its lists before the first connection, or while there was none.
       if (state === "live" && !connected && !position) deliver(missed());
       connected ||= state === "live";

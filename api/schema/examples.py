@@ -275,7 +275,7 @@ VERSION: JsonObject = {
     },
     "classes": ["0", "1", "2"],
     "parameters": 16771,
-    "metrics": {"test_accuracy": 0.9741, "test_loss": 0.0912},
+    "metrics": {"test_accuracy": 0.9741, "test_loss": 0.0912, "test_calibration_error": 0.0159},
     "accuracy_interval": ACCURACY_INTERVAL,
     "baselines": BASELINES,
     "diagnosis": [],

@@ -33,6 +33,7 @@ class Metrics(TypedDict, total=False):
     memory_bytes: int
     test_loss: float
     test_accuracy: float
+    test_calibration_error: float
     training_seconds: float
 
 

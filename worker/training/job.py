@@ -118,6 +118,7 @@ class TrainingHandler:
                 **job_metrics(training.history[-1]),
                 "test_loss": evaluation.loss,
                 "test_accuracy": evaluation.accuracy,
+                "test_calibration_error": evaluation.calibration.expected_error,
                 "training_seconds": round(sum(report.seconds for report in training.history), 3),
             },
             history=tuple(asdict(report) for report in training.history),

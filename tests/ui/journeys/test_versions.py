@@ -35,7 +35,7 @@ def test_a_person_opens_errors_compares_versions_and_promotes_one_after_a_confli
     stack.http.put(CHAMPION, json={"version": 2})
     visit.get_by_role("button", name="Promote @3").click()
     expect(visit.get_by_role("alert")).to_contain_text("Someone else has moved champion")
-    expect(visit.get_by_role("alert")).to_contain_text("It points to version 2 since")
+    expect(visit.get_by_role("alert")).to_contain_text("It points to version 2; it was moved")
     visit.get_by_role("button", name="Point it to version 3 anyway").click()
     expect(visit.get_by_text("champion points to version 3")).to_be_visible()
     assert stack.get(CHAMPION)["version"] == 3

@@ -35,6 +35,19 @@ def test_a_key_is_asked_for_and_kept_for_the_tab(dashboard: Dashboard) -> None:
     assert page.evaluate("() => [sessionStorage['glassbox.key'], localStorage['glassbox.key']]") == ["gbx_secret", None]
 
 
+def test_a_key_that_is_revoked_while_a_page_is_open_is_asked_for_again(dashboard: Dashboard) -> None:
+    dashboard.page.add_init_script("sessionStorage.setItem('glassbox.key', 'gb_old')")
+    revoked = Reply.problem(401, "key_unknown", "this API key is not known")
+    page = dashboard.open("/ui/system", {"/v1/events": revoked})
+    page.get_by_label("Key", exact=True).fill("gb_new")
+    expect(page.get_by_role("dialog")).to_contain_text("The server does not know this key.")
+    dashboard.answers["/v1/events"] = Reply(204)
+    with page.expect_request(lambda request: request.url.endswith("/v1/events")) as again:
+        page.get_by_role("button", name="Use this key").click()
+    assert again.value.headers["authorization"] == "Bearer gb_new"
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 def test_an_error_that_passes_is_followed_by_another_attempt(dashboard: Dashboard) -> None:
     answers = iter([Reply.problem(503, "redis_unavailable", "Redis does not answer")])
     page = dashboard.open("/ui/system", {"/v1/system": lambda _: next(answers, None)})

@@ -52,7 +52,7 @@ export function aliasesOf({ model, notice, changed, signal }) {
       if (signal.aborted) return;
       if (!(error instanceof Problem && error.status === 404)) return replace(notice, problem(error));
     }
-    const found = now && [`It points to version ${now.version} since `, ago(now.moved_at), now.moved_by && [", moved by ", name(now.moved_by)]];
+    const found = now && [`It points to version ${now.version}; it was moved `, ago(now.moved_at), now.moved_by && [" by ", name(now.moved_by)]];
     const seen = from === undefined ? "there was no such alias" : `it pointed to version ${from}`;
     const anyway = to === null ? "Remove it anyway" : `Point it to version ${to} anyway`;
     replace(notice, h("div", { class: "problem", role: "alert" },

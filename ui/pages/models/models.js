@@ -102,6 +102,7 @@ export async function show(page) {
       ]);
       aliases = owner?.aliases ?? {};
       rows = [...(after ? rows : []), ...found.items];
+      for (const { version, metrics } of rows) if (metrics?.test_calibration_error !== undefined) errors.set(version, metrics.test_calibration_error);
       made.set(rows);
       if (picked.length) made.choose(picked);
       picked = [];
@@ -121,7 +122,7 @@ export async function show(page) {
     for (const each of found.items) named.set(each.id, each.name);
   }
 
-  /** The calibration errors are in the evaluations, which are read one by one after the table is there. */
+  /** Versions of older releases have the calibration error in the evaluation only, which is read after the table is there. */
   async function calibrate() {
     if (calibrates) return;
     calibrates = true;
