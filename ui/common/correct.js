@@ -4,7 +4,6 @@ import { get, page as pageOf, send } from "../api.js";
 import { allowed, panel, problem } from "./panel.js";
 import { h, replace } from "../parts/dom.js";
 import { name, number, plain } from "../parts/format.js";
-import { skippedFiles } from "./skipped.js";
 
 const KEYS = "1234567890abcdefghijklmnopqrstuvwyz"; // x selects
 const REMOVE = "-";
@@ -157,29 +156,11 @@ export function corrections({ key, classes, dataset, place, label, words, remove
       const sent = made.size;
       made.clear();
       changed();
-      replace(result, derived(found, sent));
+      const { derived } = await import("./again.js");
+      replace(result, derived(found, sent, target, model ? { model, version: version ?? "latest" } : null));
     } catch (error) {
       if (!signal.aborted) replace(result, problem(error));
     }
-  }
-
-  /** @param {Record<string, any>} found @param {number} sent */
-  function derived(found, sent) {
-    const query = new URLSearchParams({ dataset: found.name });
-    if (model) query.set("like", `${model}@${version}`);
-    const steps = h("div");
-    import("./again.js").then(({ nextSteps }) =>
-      nextSteps(found, [target?.id, target?.provenance?.derived_from], model ? { model, version: version ?? "latest" } : null))
-      .then((buttons) => replace(steps, buttons), (error) => replace(steps, problem(error)));
-    const left = Object.values(found.skipped).reduce((sum, { count: skipped }) => sum + skipped, 0);
-    return [
-      h("p", `${number(sent - left)} of ${number(sent)} corrections are in the data set `,
-        h("a", { href: `/ui/datasets/${encodeURIComponent(found.name)}` }, name(found.name)),
-        `, which has ${number(found.splits.train)} images for training.`),
-      skippedFiles(found.skipped),
-      steps,
-      h("p", h("a", { class: "chip", href: `/ui/train?${query}` }, "Train on it with …")),
-    ];
   }
 
   return {

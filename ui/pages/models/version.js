@@ -2,7 +2,6 @@
 
 import { Problem, download, get } from "../../api.js";
 import { live } from "../../live.js";
-import { compareWithChampion, trainAgain } from "../../common/again.js";
 import { deletesVersion, whenDeleted } from "../../common/deleted.js";
 import { allowed, load, panel, problem } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
@@ -126,8 +125,9 @@ function actions(version, owner, dataset) {
     chip("Classify an archive", `/ui/batches?model=${encodeURIComponent(reference)}`),
     exists(glass) && chip("Look inside", glass),
     chip("Compare", `${here}/compare?versions=${against}`),
-    dataset && trainAgain(version.model, version.version, dataset.name, `Train again on ${plain(dataset.name)}`),
-    dataset && owner.aliases.champion && owner.aliases.champion !== version.version && compareWithChampion(version.model, version.version, version.dataset),
+    dataset && later(import("../../common/again.js").then(({ compareWithChampion, trainAgain }) => h("div", { class: "row" },
+      trainAgain(version.model, version.version, dataset.name, `Train again on ${plain(dataset.name)}`),
+      owner.aliases.champion && owner.aliases.champion !== version.version && compareWithChampion(version.model, version.version, version.dataset)))),
     chip("Train again with …", `/ui/train?like=${encodeURIComponent(reference)}`),
     h("span", "Weights ", save("npz"), " ", save("safetensors"), " ", save("onnx")), deletion));
 }
