@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from tests.ui.conftest import ORIGIN, Dashboard, Reply, stop_clock
 from tests.ui.pages.images import images_of, query_of
@@ -61,6 +61,39 @@ def test_an_upload_by_drop_says_what_was_skipped(dashboard: Dashboard, dataset: 
     expect(page.get_by_text("train/0/a⟨U+202E⟩.png")).to_be_visible()
     expect(page.get_by_text("1 of 12 are shown.")).to_be_visible()
     assert query_of(dashboard.sent("POST", "/v1/datasets")[-1])["name"] == "my-shapes-1-"
+
+
+def test_a_large_file_is_sent_in_chunks_and_continues_after_an_error(
+    dashboard: Dashboard, dataset: dict[str, Any]
+) -> None:
+    size, chunk = 65 << 20, 16 << 20
+    upload = dashboard.example("POST", "/v1/uploads")
+    path = f"/v1/uploads/{upload['id']}"
+    received, failures = [0], [Reply.problem(503, "redis_unavailable", "it does not answer")]
+
+    def append(request: Request) -> Reply:
+        if failures:
+            return failures.pop()
+        assert int(request.headers["upload-offset"]) == received[0]
+        received[0] = min(received[0] + chunk, size)
+        return Reply(204)
+
+    page = dashboard.open("/ui/datasets", {
+        "POST /v1/uploads": upload,
+        f"PATCH {path}": append,
+        f"GET {path}": lambda _: {**upload, "offset": received[0]},
+        f"DELETE {path}": Reply(204),
+        "POST /v1/datasets": dataset,
+    })  # fmt: skip
+    page.evaluate("size => Object.defineProperty(File.prototype, 'size', { get: () => size })", size)
+    drop(page, "large.zip")
+    with page.expect_request(lambda one: one.method == "DELETE"):
+        page.get_by_role("button", name="Upload", exact=True).click()
+    assert [one.headers["upload-length"] for one in dashboard.sent("POST", "/v1/uploads")] == [str(size)]
+    offsets = [int(one.headers["upload-offset"]) for one in dashboard.sent("PATCH", path)]
+    assert offsets == [0, 0, chunk, 2 * chunk, 3 * chunk, 4 * chunk]
+    assert dashboard.sent("POST", "/v1/datasets")[-1].post_data_json == {"upload": upload["id"]}
+    assert page.evaluate("localStorage.length") == 0
 
 
 def test_class_split_and_order_of_the_images_are_in_the_address(dashboard: Dashboard, dataset: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 /** Batches: an archive to classify, and the list of those before. */
 
-import { items as itemsOf, page as pageOf, upload } from "../../api.js";
+import { items as itemsOf, page as pageOf } from "../../api.js";
 import { live } from "../../live.js";
 import { allowed, empty, load, panel, problem, state } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
@@ -122,7 +122,8 @@ function submitting(page) {
     replace(result);
     const query = Object.fromEntries([...new FormData(form)].map(([key, value]) => [key, String(value)]));
     try {
-      const job = await file.send((onprogress, signal) => upload("POST", "/v1/batch-jobs", chosen, { query, onprogress, signal }), page.signal);
+      const { sendFile } = await import("../../common/sendfile.js");
+      const job = await file.send((onprogress, signal) => sendFile("/v1/batch-jobs", chosen, { query, onprogress, signal }), page.signal);
       go(`/ui/batches/${job.id}`);
     } catch (error) {
       if (!page.signal.aborted) replace(result, problem(error));

@@ -1,6 +1,6 @@
 /** Data sets: the list, and the upload of a new one. */
 
-import { page as pageOf, upload } from "../../api.js";
+import { page as pageOf } from "../../api.js";
 import { allowed, empty, load, panel, problem } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { ago, bytes, name, number } from "../../parts/format.js";
@@ -104,8 +104,9 @@ function uploading(page, done) {
     replace(result);
     const query = Object.fromEntries([...new FormData(form)].map(([key, value]) => [key, String(value)]));
     try {
+      const { sendFile } = await import("../../common/sendfile.js");
       const dataset = await file.send((onprogress, signal) =>
-        upload("POST", "/v1/datasets", chosen, { query, onprogress, signal, headers: { "Idempotency-Key": crypto.randomUUID?.() ?? `${Math.random()}` } }), page.signal);
+        sendFile("/v1/datasets", chosen, { query, onprogress, signal }), page.signal);
       replace(result,
         h("p", h("a", { href: href(dataset.name) }, "Open ", name(dataset.name)), ` ${splits(dataset)} images, ${dataset.classes.length} classes`),
         dataset.warnings.map((/** @type {string} */ text) => h("p", { class: "warning" }, text)),
