@@ -20,8 +20,11 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from api.app import create_app
+from api.auth.middleware import NO_KEY
 from shared.registry import Registry
 from shared.runtime.settings import Settings
+from shared.storage.uploads.record import UploadRecord
+from shared.storage.uploads.store import UploadStore
 from shared.storage.volume import Volume
 from tests.support.data.archives import zip_of_images
 from tests.support.data.npz import easy_arrays, easy_images, npz
@@ -30,6 +33,8 @@ from tests.support.problems import assert_problem
 
 SECONDS = 3.0
 JOB = "01m86f66rj1hwaghp3mg72yv2g"
+UPLOADS = ("01k8z4y6w9m3n5p7q1r2s4t6v8", "01k8z4y6w9m3n5p7q1r2s4t6v9")
+TUS = {"Tus-Resumable": "1.0.0"}
 NUMBERS = [[0] * 36]
 TENSOR = {"inputs": [{"name": "images", "shape": [1, 36], "datatype": "FP32", "data": [0.0] * 36}]}
 
@@ -70,6 +75,20 @@ REQUESTS = [
         status=201,
     ),
     Request("DELETE", "/v1/datasets/<reference>", "/v1/datasets/easy"),
+    Request("POST", "/v1/uploads", body={"headers": {**TUS, "Upload-Length": "10"}}, status=201),
+    Request("GET", "/v1/uploads/<upload_id>", f"/v1/uploads/{UPLOADS[0]}", status=200),
+    Request(
+        "PATCH",
+        "/v1/uploads/<upload_id>",
+        f"/v1/uploads/{UPLOADS[0]}",
+        {
+            "headers": {**TUS, "Upload-Offset": "0"},
+            "content_type": "application/offset+octet-stream",
+            "data": b"12345",
+        },
+        status=204,
+    ),
+    Request("DELETE", "/v1/uploads/<upload_id>", f"/v1/uploads/{UPLOADS[1]}", {"headers": TUS}, status=204),
     Request("GET", "/v1/lessons", status=200),
     Request("POST", "/v1/lessons/step", body={"json": {"dataset": "easy", "index": 0}}, status=200),
     Request("GET", "/ui/", status=200),
@@ -88,6 +107,7 @@ REQUESTS = [
     Request("GET", "/v1/jobs/<job_id>/events"),
     Request("GET", "/v1/jobs/<job_id>/history"),
     Request("GET", "/v1/jobs/<job_id>/weights"),
+    Request("GET", "/v1/jobs/<job_id>/weights/histogram"),
     Request("GET", "/v1/jobs/<job_id>/results"),
     Request("GET", "/v1/jobs/<job_id>/errors"),
     Request("GET", "/v1/jobs/<job_id>/results/rows"),
@@ -179,6 +199,8 @@ def responses(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         uploaded = app.test_client().post("/v1/datasets?name=easy", data=npz(easy_arrays(seed=5)))
         assert uploaded.status_code == 201
         fill(Registry(volume), uploaded.get_json()["id"])
+        for upload in UPLOADS:
+            UploadStore(volume, Settings()).create(NO_KEY, UploadRecord(id=upload, length=10))
         with ThreadPoolExecutor(len(REQUESTS)) as pool:
             received = dict(zip(map(str, REQUESTS), pool.map(lambda each: send(app, each), REQUESTS), strict=True))
         yield received
