@@ -130,6 +130,11 @@ export async function bytes(path, { method = "GET", body, headers, ...options } 
   return { bytes: new Uint8Array(await response.arrayBuffer()), headers: response.headers };
 }
 
+/** The header with which a request that is sent twice counts once. */
+export function onceHeader() {
+  return { "Idempotency-Key": crypto.randomUUID?.() ?? String(Math.random()) };
+}
+
 /**
  * Send a request that changes something. A new job gets an Idempotency-Key, so that a request sent twice counts once.
  * @param {string} method
@@ -139,11 +144,10 @@ export async function bytes(path, { method = "GET", body, headers, ...options } 
  * @returns {Promise<any>} JSON, or null if the answer has no body
  */
 export async function send(method, path, body = null, { idempotent = false, headers = {}, ...options } = {}) {
-  const once = idempotent ? { "Idempotency-Key": crypto.randomUUID?.() ?? String(Math.random()) } : null;
   const isJson = body !== null && !(body instanceof FormData) && !(body instanceof Blob);
   const response = await respond(method, path, isJson ? JSON.stringify(body) : body, {
     ...options,
-    headers: { ...(isJson ? { "Content-Type": "application/json" } : null), ...once, ...headers },
+    headers: { ...(isJson ? { "Content-Type": "application/json" } : null), ...(idempotent ? onceHeader() : null), ...headers },
   });
   const text = await response.text();
   return text ? JSON.parse(text) : null;

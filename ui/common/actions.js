@@ -23,6 +23,11 @@ export function modelHref(name, reference) {
   return `/ui/models/${encodeURIComponent(name)}${version}`;
 }
 
+/** "digits@3" as the job pinned it, or as it was requested. @param {Record<string, any>} job @returns {string} */
+export function modelOf(job) {
+  return job.result ? `${job.result.model}@${job.result.version}` : job.request.model;
+}
+
 /** @param {string} id */
 export function cancel(id) {
   return send("POST", `/v1/jobs/${id}/cancel`);

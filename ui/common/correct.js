@@ -99,7 +99,7 @@ export function corrections({ key, classes, dataset, place, label, words, remove
   function draw() {
     const all = [...made.values()].reverse();
     count.textContent = all.length ? `${number(all.length)} corrected` + (all.length > SHOWN ? `, the last ${SHOWN} are shown` : "") : "";
-    replace(list, all.slice(0, SHOWN).map((each) => h("li", {}, name(each.words), ": ", name(each.was), " → ",
+    replace(list, all.slice(0, SHOWN).map((each) => h("li", name(each.words), ": ", name(each.was), " → ",
       each.label === null ? "removed" : h("strong", name(each.label)), " ",
       h("button", { type: "button", "aria-label": `Undo ${plain(each.words)}`, onclick: () => (made.delete(JSON.stringify(each.place)), changed()) }, "Undo"))));
     undoing.hidden = !all.length;

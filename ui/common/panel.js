@@ -152,7 +152,17 @@ export function lacks(scope) {
   return `The key lacks the scope ${scope}`;
 }
 
-/** @param {string} text */
-function quoted(text) {
+/** A word of a shell's command. @param {string} text */
+export function quoted(text) {
   return /^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** Sentences that a person should read. @param {string[]} texts */
+export function warnings(texts) {
+  return texts.map((text) => h("p", { class: "warning" }, plain(text)));
+}
+
+/** The choices of a list. @param {[value: string, text: string][]} choices @param {string | null} [selected] */
+export function options(choices, selected) {
+  return choices.map(([value, text]) => h("option", { value, selected: value === selected }, plain(text)));
 }

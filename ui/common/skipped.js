@@ -16,6 +16,6 @@ const REASONS = {
 export function skippedFiles(skipped) {
   return Object.entries(skipped ?? {}).map(([code, { count, names }]) => h("details", {},
     h("summary", `${number(count)} skipped: ${REASONS[code] ?? code}`),
-    h("ul", {}, names.map((text) => h("li", {}, name(text)))),
+    h("ul", names.map((text) => h("li", name(text)))),
     count > names.length && h("p", { class: "soft" }, `${names.length} of ${number(count)} are shown.`)));
 }

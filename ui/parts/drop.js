@@ -22,7 +22,7 @@ export function drop({ text, ontake }) {
         says.textContent = "This is a folder. Pack it as a zip or tar, and drop that.";
       } else take(event.dataTransfer?.files[0]);
     },
-  }, h("p", {}, text), input, says, bar, cancel);
+  }, h("p", text), input, says, bar, cancel);
 
   /** @param {DragEvent} event @param {boolean} on */
   function over(event, on) {

@@ -1,10 +1,10 @@
 /** A batch: its counts while it runs, its images from the least sure one, its errors, its files. */
 
-import { buttons, hasEnded, hrefOf, modelHref } from "../../common/actions.js";
+import { buttons, hasEnded, hrefOf, modelHref, modelOf } from "../../common/actions.js";
 import { get, page as pageOf } from "../../api.js";
 import { corrections } from "../../common/correct.js";
 import { live } from "../../live.js";
-import { load, panel, problem, state } from "../../common/panel.js";
+import { load, options, panel, problem, state, warnings } from "../../common/panel.js";
 import { bars } from "../../parts/charts/bars.js";
 import { histogram } from "../../parts/charts/histogram.js";
 import { h, replace } from "../../parts/dom.js";
@@ -13,7 +13,6 @@ import { gallery } from "../../parts/pictures/gallery.js";
 import { go } from "../../parts/router.js";
 import { enlarge, imagesOf } from "../../common/pictures.js";
 import { skippedFiles } from "../../common/skipped.js";
-import { modelOf } from "./batches.js";
 
 /** @typedef {Record<string, any>} Json */
 /** @typedef {{index: number, path: string, label: string, confidence: number, top: {label: string, probability: number}[]}} Row */
@@ -57,7 +56,7 @@ function sections(page, path, { job, summary, made }) {
   });
   const label = h("select", { onchange: () => renew({ label: label.value }) });
   const order = h("select", { onchange: () => renew({ order: order.value }) },
-    Object.entries(ORDERS).map(([value, text]) => h("option", { value }, text)));
+    options(Object.entries(ORDERS)));
   const search = h("input", { type: "search", placeholder: "part of the path", onchange: () => renew({ path: search.value }) });
   let reader = { rows: /** @type {Row[]} */ ([]), next: /** @type {string | null} */ ("") };
   let first = 0; // rows before the gallery's
@@ -232,15 +231,14 @@ function heading(job) {
   const { done, total, eta_seconds: eta } = job.progress;
   const active = !hasEnded(/** @type {any} */ (job));
   const { look_inverted: inverted, images_per_second: speed } = job.result ?? {};
-  const warning = (/** @type {string} */ text) => h("p", { class: "warning" }, plain(text));
   return [
     h("p", { class: "row" }, state(job.state),
       h("span", `${number(done)} of ${number(total)} images`), active && eta !== null && `${seconds(eta)} left`,
       speed && `${number(speed)} images a second`, h("span", "submitted ", ago(job.created_at))),
     active && h("progress", { value: total ? done / total : 0, max: 1, "aria-label": "Progress" }),
-    job.waiting && warning(job.waiting.detail),
-    job.error && warning(`${job.error.code}: ${job.error.detail}`),
-    (job.warnings ?? []).map(warning),
-    inverted ? warning(`${number(inverted)} images look inverted: light and dark are exchanged.`) : null,
+    warnings([
+      job.waiting?.detail, job.error && `${job.error.code}: ${job.error.detail}`, ...(job.warnings ?? []),
+      inverted && `${number(inverted)} images look inverted: light and dark are exchanged.`,
+    ].filter(Boolean)),
   ];
 }

@@ -1,8 +1,10 @@
 /** Batches: an archive to classify, and the list of those before. */
 
 import { items as itemsOf, page as pageOf } from "../../api.js";
+import { modelOf } from "../../common/actions.js";
 import { live } from "../../live.js";
-import { allowed, empty, load, panel, problem, state } from "../../common/panel.js";
+import { empty, load, options, panel, problem, state } from "../../common/panel.js";
+import { uploadForm } from "../../common/uploading.js";
 import { h, replace } from "../../parts/dom.js";
 import { drop } from "../../parts/drop.js";
 import { ago, name, number, percent, plain, seconds } from "../../parts/format.js";
@@ -78,25 +80,23 @@ function took({ started_at: start, finished_at: end }) {
   return start && end ? seconds((Date.parse(end) - Date.parse(start)) / 1000) : "–";
 }
 
-/** "digits@3" as the job pinned it, or as it was requested. @param {Job} job @returns {string} */
-export function modelOf(job) {
-  return job.result ? `${job.result.model}@${job.result.version}` : job.request.model;
-}
-
 /** @param {import("../../parts/router.js").Page} page */
 function submitting(page) {
   const models = h("datalist", { id: "models" });
   const model = h("input", { name: "model", required: true, list: "models", placeholder: "digits or digits@champion", value: page.query.get("model") ?? "" });
   const file = drop({ text: "Drop a zip or tar of images, or an .npz or .npy array, here" });
-  const result = h("div", { "aria-live": "polite" });
-  const button = allowed(h("button", { class: "primary" }, "Classify"), "submit");
-  const form = h("form", { onsubmit: sent }, file.element, models,
-    h("div", { class: "fields" }, h("label", "Model", model),
+  const { form, result } = uploadForm({
+    path: "/v1/batch-jobs", verb: "Classify", file, signal: page.signal,
+    fields: [
+      models,
+      h("label", "Model", model),
       h("label", "Classes in each row", h("input", { name: "top_k", type: "number", min: 1, value: 3 })),
-      h("label", "Light and dark", h("select", { name: "invert" }, [
+      h("label", "Light and dark", h("select", { name: "invert" }, options([
         ["auto", "invert what looks inverted"], ["never", "never invert"], ["always", "always invert"],
-      ].map(([value, text]) => h("option", { value }, text))))),
-    button, result);
+      ]))),
+    ],
+    done: ({ id }) => void go(`/ui/batches/${id}`),
+  });
   void suggest();
 
   async function suggest() {
@@ -111,24 +111,6 @@ function submitting(page) {
     } catch (error) {
       if (!page.signal.aborted) replace(result, problem(error));
     }
-  }
-
-  /** @param {SubmitEvent} event */
-  async function sent(event) {
-    event.preventDefault();
-    const chosen = file.file();
-    if (!chosen) return replace(result, h("p", "Choose an archive first."));
-    button.disabled = true;
-    replace(result);
-    const query = Object.fromEntries([...new FormData(form)].map(([key, value]) => [key, String(value)]));
-    try {
-      const { sendFile } = await import("../../common/sendfile.js");
-      const job = await file.send((onprogress, signal) => sendFile("/v1/batch-jobs", chosen, { query, onprogress, signal }), page.signal);
-      go(`/ui/batches/${job.id}`);
-    } catch (error) {
-      if (!page.signal.aborted) replace(result, problem(error));
-    }
-    button.disabled = false;
   }
 
   return panel("Classify an archive", {

@@ -21,7 +21,7 @@ export function errorsOf(path, code, count, signal) {
         if (error.code === code && found.push(error) === ENTRIES) break;
       }
       return found;
-    }, (found) => [h("ul", {}, found.map((error) => h("li", {}, name(error.path), ` ${plain(error.detail)}`))),
+    }, (found) => [h("ul", found.map((error) => h("li", name(error.path), ` ${plain(error.detail)}`))),
       count > found.length && h("p", { class: "soft" }, `${number(found.length)} of ${number(count)} are shown.`)], signal);
   }
 }

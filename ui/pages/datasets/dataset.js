@@ -3,7 +3,7 @@
 import { Problem, get, items as itemsOf, send } from "../../api.js";
 import { corrections } from "../../common/correct.js";
 import { whenDeleted } from "../../common/deleted.js";
-import { allowed, load, panel } from "../../common/panel.js";
+import { allowed, load, options, panel, warnings } from "../../common/panel.js";
 import { bars } from "../../parts/charts/bars.js";
 import { h, replace } from "../../parts/dom.js";
 import { ago, bytes, name, number, plain } from "../../parts/format.js";
@@ -12,7 +12,7 @@ import { go } from "../../parts/router.js";
 import { toast } from "../../parts/toast.js";
 import { called, enlarge, images, imagesOf } from "../../common/pictures.js";
 import { skippedFiles } from "../../common/skipped.js";
-import { href, splits } from "./datasets.js";
+import { href, splits } from "../../common/datasets.js";
 
 /** @typedef {Record<string, any>} Dataset */
 /** @typedef {import("../../parts/router.js").Page} Page */
@@ -63,7 +63,7 @@ function sections(page, dataset) {
     replace(equal, equalImages(summary, checking));
     pairs(); // not before: their search takes seconds of the service's time
     return h("ul", { class: "means" }, summary.classes.map((/** @type {Record<string, any>} */ { label, mean_image: mean }) =>
-      h("li", {}, h("button", { type: "button", onclick: () => grid.choose({ class: label }) },
+      h("li", h("button", { type: "button", onclick: () => grid.choose({ class: label }) },
         mean && h("img", { src: mean, alt: "" }), name(label)))));
   }, page.signal);
   const pairs = () => load(near, "the near pairs, which a first search takes some seconds to find",
@@ -114,7 +114,7 @@ function facts(dataset, reference) {
     ...Object.fromEntries(Object.entries(dataset.chosen).map(([option, why]) => [option[0].toUpperCase() + option.slice(1).replaceAll("_", " "), why])),
   };
   return h("div", { class: "panel" },
-    dataset.warnings.map((/** @type {string} */ text) => h("p", { class: "warning" }, plain(text))),
+    warnings(dataset.warnings),
     h("dl", { class: "facts" }, Object.entries(rows).map(([term, value]) => value && [h("dt", term), h("dd", value)])),
     skippedFiles(dataset.skipped),
     h("p", { class: "row" }, h("a", { class: "chip", href: `/ui/train?dataset=${encodeURIComponent(dataset.name)}` }, "Train on it"),
@@ -134,11 +134,11 @@ function balance(dataset, grid) {
 
 /** All images: class, split and order are in the address. @param {Page} page @param {Dataset} dataset @param {string} path @param {any} right */
 function pictures(page, dataset, path, right) {
-  const select = (/** @type {string} */ field, /** @type {string[][]} */ options) => h("select", {
+  const select = (/** @type {string} */ field, /** @type {[string, string][]} */ choices) => h("select", {
     onchange: (/** @type {Event} */ event) => choose({ [field]: /** @type {HTMLSelectElement} */ (event.target).value }),
-  }, options.map(([value, text]) => h("option", { value }, text)));
+  }, options(choices));
   const controls = {
-    class: select("class", [["", "all classes"], ...dataset.classes.map((/** @type {string} */ label) => [label, plain(label)])]),
+    class: select("class", [["", "all classes"], ...dataset.classes.map((/** @type {string} */ label) => [label, label])]),
     split: select("split", Object.keys(dataset.splits).map((split) => [split, split])),
     order: select("order", [["", "by index"], ["random", "at random"], ["least_typical", "least typical first"]]),
   };
@@ -288,8 +288,8 @@ function users(dataset, signal) {
       }
       return { seen, found };
     }, ({ seen, found }) => [
-      found.length ? h("ul", {}, found.map(({ model, version, test_accuracy: accuracy }) =>
-        h("li", {}, h("a", { href: `/ui/models/${encodeURIComponent(model)}/${version}` }, `${plain(model)}@${version}`),
+      found.length ? h("ul", found.map(({ model, version, test_accuracy: accuracy }) =>
+        h("li", h("a", { href: `/ui/models/${encodeURIComponent(model)}/${version}` }, `${plain(model)}@${version}`),
           accuracy !== undefined && ` accuracy ${number(accuracy)}`))) : h("p", "No version was trained on exactly this content."),
       seen > MOST_VERSIONS && h("p", { class: "soft" }, `Only the first ${MOST_VERSIONS} versions were searched.`),
     ], signal);

@@ -1,14 +1,16 @@
 /** Data sets: the list, and the upload of a new one. */
 
 import { page as pageOf } from "../../api.js";
-import { allowed, empty, load, panel, problem } from "../../common/panel.js";
+import { empty, load, options, panel, warnings } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { ago, bytes, name, number } from "../../parts/format.js";
 import { go } from "../../parts/router.js";
 import { ordered } from "../../parts/order.js";
 import { table } from "../../parts/table.js";
 import { drop } from "../../parts/drop.js";
+import { href, splits } from "../../common/datasets.js";
 import { skippedFiles } from "../../common/skipped.js";
+import { uploadForm } from "../../common/uploading.js";
 
 /** @type {Record<string, string>} what the first use of a built-in data set does */
 const FIRST_USE = { included: "prepared at its first use", folder: "read from the operator's folder at its first use", download: "downloaded at its first use" };
@@ -26,11 +28,6 @@ export function show(page) {
     list,
   ));
   return read();
-}
-
-/** The page of a data set. @param {string} reference */
-export function href(reference) {
-  return `/ui/datasets/${encodeURIComponent(reference)}`;
 }
 
 /** @param {import("../../parts/router.js").Page} page @param {{items: Dataset[], next: string | null, built_in?: Dataset[]}} found */
@@ -66,58 +63,34 @@ function count(dataset) {
   return Object.values(dataset.splits).reduce((sum, images) => sum + images, 0);
 }
 
-/** "60,000 train, 10,000 test". @param {Dataset} dataset */
-export function splits(dataset) {
-  return Object.entries(dataset.splits).map(([split, images]) => `${number(images)} ${split}`).join(", ");
-}
-
 /** @param {import("../../parts/router.js").Page} page @param {() => void} done called after an upload */
 function uploading(page, done) {
   const field = h("input", { name: "name", required: true, pattern: "[a-z0-9][a-z0-9._\\-]*", maxlength: 63, placeholder: "my-digits" });
   const shape = h("input", { name: "image_shape", placeholder: "chosen", pattern: "[1-9][0-9]*x[1-9][0-9]*" });
-  const choice = (/** @type {string} */ name, /** @type {string[][]} */ ...options) =>
-    h("select", { name }, options.map(([value, text]) => h("option", { value }, text)));
-  const result = h("div", { "aria-live": "polite" });
+  const choice = (/** @type {string} */ name, /** @type {[string, string][]} */ ...choices) => h("select", { name }, options(choices));
   const file = drop({
     text: "Drop a zip or tar of class folders, an .npz or a CSV file here",
     ontake(taken) {
       field.value ||= taken.name.replace(/(\.(zip|tar|gz|tgz|zst|npz|csv))+$/i, "").toLowerCase().replace(/[^a-z0-9._-]+/g, "-").replace(/^[^a-z0-9]+/, "").slice(0, 63);
     },
   });
-  const button = allowed(h("button", { class: "primary" }, "Upload"), "submit");
-  const form = h("form", { onsubmit: sent },
-    file.element,
-    h("div", { class: "fields" },
+  const { form } = uploadForm({
+    path: "/v1/datasets", verb: "Upload", file, signal: page.signal,
+    fields: [
       h("label", "Name", field),
       h("label", "Image shape, such as 28x28", shape),
       h("label", "Channels", choice("channels", ["", "chosen"], ["1", "1: grayscale"], ["3", "3: colour"])),
       h("label", "Unreadable images", choice("on_unreadable", ["", "refuse above 1 %"], ["skip", "skip all"], ["refuse", "refuse any"])),
-      h("label", "Test fraction, if there is no test split", h("input", { name: "test_fraction", type: "number", min: 0.01, max: 0.99, step: 0.01, placeholder: "0.1" }))),
-    button, result);
-
-  /** @param {SubmitEvent} event */
-  async function sent(event) {
-    event.preventDefault();
-    const chosen = file.file();
-    if (!chosen) return replace(result, h("p", "Choose a file first."));
-    button.disabled = true;
-    replace(result);
-    const query = Object.fromEntries([...new FormData(form)].map(([key, value]) => [key, String(value)]));
-    try {
-      const { sendFile } = await import("../../common/sendfile.js");
-      const dataset = await file.send((onprogress, signal) =>
-        sendFile("/v1/datasets", chosen, { query, onprogress, signal }), page.signal);
-      replace(result,
-        h("p", h("a", { href: href(dataset.name) }, "Open ", name(dataset.name)), ` ${splits(dataset)} images, ${dataset.classes.length} classes`),
-        dataset.warnings.map((/** @type {string} */ text) => h("p", { class: "warning" }, text)),
-        skippedFiles(dataset.skipped));
+      h("label", "Test fraction, if there is no test split", h("input", { name: "test_fraction", type: "number", min: 0.01, max: 0.99, step: 0.01, placeholder: "0.1" })),
+    ],
+    done(dataset) {
       done();
-    } catch (error) {
-      if (!page.signal.aborted) replace(result, problem(error));
-    }
-    button.disabled = false;
-  }
-
+      return [
+        h("p", h("a", { href: href(dataset.name) }, "Open ", name(dataset.name)), ` ${splits(dataset)} images, ${dataset.classes.length} classes`),
+        warnings(dataset.warnings), skippedFiles(dataset.skipped),
+      ];
+    },
+  });
   return panel("Upload", {
     method: "POST", path: "/v1/datasets?name=my-digits", file: "my-digits.zip",
     python: 'client.datasets.upload("my-digits.zip", name="my-digits")', command: "glassbox datasets upload my-digits.zip --name my-digits",

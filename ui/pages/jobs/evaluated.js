@@ -3,12 +3,10 @@
 import { get } from "../../api.js";
 import { load, panel } from "../../common/panel.js";
 import { h } from "../../parts/dom.js";
-import { calibration, classTable, confusion, words } from "../models/evaluation.js";
+import { calibration, classTable, confusion, filterOf, queryOf, words } from "../models/evaluation.js";
 import { images } from "../models/images.js";
 
 /** @typedef {import("../models/evaluation.js").Filter} Filter */
-
-const FILTER = ["label", "predicted", "wrong", "above", "below"];
 
 /** @param {import("../../parts/router.js").Page} page @param {any} job @returns {HTMLElement} */
 export function evaluated(page, { links, result }) {
@@ -18,17 +16,14 @@ export function evaluated(page, { links, result }) {
   const gallery = panel("Images", { path: links.predictions }, shown.element);
   const recipe = { path: links.evaluation };
 
-  /** The images that the address selects; without a filter, the errors. */
   function draw() {
-    /** @type {Filter} */
-    const filter = Object.fromEntries(FILTER.map((name) => [name, page.query.get(name)]));
-    if (Object.values(filter).every((value) => value === null)) filter.wrong = "true";
+    const filter = filterOf(page.query);
     void shown.show({ ...filter, order: "most_confident" }, words(filter, split));
   }
 
   /** @param {Filter} filter */
   function open(filter) {
-    page.setQuery(Object.fromEntries(FILTER.map((name) => [name, filter[name] == null ? null : String(filter[name])])), { push: true });
+    page.setQuery(queryOf(filter), { push: true });
     gallery.scrollIntoView({ block: "start" });
     draw();
   }

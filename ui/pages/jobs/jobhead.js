@@ -3,7 +3,7 @@
 import { buttons, hasEnded, hrefOf, modelHref } from "../../common/actions.js";
 import { get } from "../../api.js";
 import { live } from "../../live.js";
-import { remedy, state } from "../../common/panel.js";
+import { remedy, state, warnings } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { ago, number, plain, seconds } from "../../parts/format.js";
 import { go } from "../../parts/router.js";
@@ -111,7 +111,7 @@ export function head(page, title, job, more) {
     replace(notes,
       job.error && h("div", { class: "problem" }, h("strong", "The job failed"), h("p", plain(job.error.detail)),
         remedy(plain(job.error.code))),
-      texts.map((text) => h("p", { class: "warning" }, plain(text))));
+      warnings(texts));
     const now = deleted ? "deleted" : job.state;
     if (now !== shown) replace(actions, !deleted && buttons(job, acted)); // else the button keeps the focus
     shown = now;

@@ -1,7 +1,7 @@
 /** A new training: a form made from the API's schema, with the preset's values, an estimate, and the same as code. */
 
 import { get, may, page as readPage, send } from "../../api.js";
-import { allowed, lacks, load, panel, problem, recipes } from "../../common/panel.js";
+import { allowed, lacks, load, panel, problem, quoted, recipes } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { bytes, number, plain, seconds } from "../../parts/format.js";
 import { form } from "../../parts/form.js";
@@ -204,9 +204,4 @@ function asCommand({ model, dataset, preset, like, promote, labels, ...settings 
 function flat([name, value]) {
   const isGroup = value && typeof value === "object" && !Array.isArray(value);
   return isGroup ? Object.entries(value).map(([inner, one]) => [`${name}.${inner}`, one]) : [[name, value]];
-}
-
-/** @param {any} text */
-function quoted(text) {
-  return /^[\w./:@%+=,-]+$/.test(String(text)) ? String(text) : `'${String(text).replaceAll("'", "'\\''")}'`;
 }

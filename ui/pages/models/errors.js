@@ -1,15 +1,14 @@
 /** The test images of a version, its errors first: their filter is in the address, their labels can be corrected. */
 
 import { corrections } from "../../common/correct.js";
-import { panel } from "../../common/panel.js";
+import { options, panel } from "../../common/panel.js";
 import { called } from "../../common/pictures.js";
 import { h, replace } from "../../parts/dom.js";
-import { words } from "./evaluation.js";
+import { filterOf, queryOf, words } from "./evaluation.js";
 import { images, said } from "./images.js";
 
 /** @typedef {import("./evaluation.js").Filter} Filter */
 
-const FILTER = ["label", "predicted", "wrong", "above", "below"];
 const ORDERS = {
   most_confident: "most confident first", least_confident: "least confident first", index: "by index",
 };
@@ -31,7 +30,7 @@ export function testImages(page, { model, version, dataset, classes, links }, mi
     signal, caption: (item) => fix.caption(item, said(item)), onkey: fix.onkey,
   });
   const order = h("select", { "aria-label": "Order", onchange: () => (page.setQuery({ order: order.value }), void read()) },
-    Object.entries(ORDERS).map(([value, text]) => h("option", { value, selected: page.query.get("order") === value }, text)));
+    options(Object.entries(ORDERS), page.query.get("order")));
   const all = h("button", { type: "button", onclick: () => open({ wrong: true }) }, "All errors");
   const reference = JSON.stringify(`${model}@${version}`);
   const few = h("div", { class: "row" });
@@ -41,9 +40,7 @@ export function testImages(page, { model, version, dataset, classes, links }, mi
   void read();
 
   async function read() {
-    /** @type {Filter} */
-    const filter = Object.fromEntries(FILTER.map((key) => [key, page.query.get(key)]));
-    if (Object.values(filter).every((value) => value === null)) filter.wrong = "true";
+    const filter = filterOf(page.query);
     const made = await shown.show({ ...filter, order: order.value }, words(filter, "test"));
     if (made) fix.watch(made);
     const isMissing = shown.element.querySelector(".problem") !== null;
@@ -53,8 +50,7 @@ export function testImages(page, { model, version, dataset, classes, links }, mi
 
   /** @param {Filter} filter */
   function open(filter) {
-    const text = (/** @type {Filter[string]} */ value) => (value === null || value === undefined ? null : String(value));
-    page.setQuery(Object.fromEntries(FILTER.map((key) => [key, text(filter[key])])), { push: true });
+    page.setQuery(queryOf(filter), { push: true });
     element.scrollIntoView({ block: "start" });
     void read();
   }

@@ -18,7 +18,7 @@ const MOST_BARS = 1000;
 export function bars({ label, items = [], format = number, most }) {
   const list = h("ol", { class: "bars", "aria-label": label });
   const rest = h("p", { class: "soft", hidden: true });
-  const element = h("div", {}, list, rest);
+  const element = h("div", list, rest);
   /** @type {Array<{item: Bar, row: HTMLElement, update(item: Bar, scale: number): void}>} */
   let rows = [];
 
@@ -29,10 +29,10 @@ export function bars({ label, items = [], format = number, most }) {
     const value = h("b", {});
     const content = [h("span", { class: "name", dir: "auto", title: item.label }, item.label), h("span", { class: "track" }, bar, second), value];
     const inner = item.href ? h("a", { href: item.href }, content) :
-      item.onselect ? h("button", { type: "button", onclick: () => made.item.onselect?.() }, content) : h("span", {}, content);
+      item.onselect ? h("button", { type: "button", onclick: () => made.item.onselect?.() }, content) : h("span", content);
     const made = {
       item,
-      row: h("li", {}, inner),
+      row: h("li", inner),
       /** @param {Bar} now @param {number} scale */
       update(now, scale) {
         made.item = now;

@@ -67,10 +67,10 @@ export function chart({ label, x = "epoch", format = number, log, onlog, height 
   const legend = h("ul", { class: "legend" });
   const sentence = h("p", { class: "sentence", id, hidden: true });
   const rows = h("div", { class: "wide", tabindex: 0, role: "group", "aria-label": `${label}: numbers` });
-  const numbers = h("details", { class: "numbers", ontoggle: list }, h("summary", {}, "Numbers"), rows);
+  const numbers = h("details", { class: "numbers", ontoggle: list }, h("summary", "Numbers"), rows);
   const logarithmic = h("button", { type: "button", class: "small", "aria-pressed": String(!!log), onclick: toggle }, "log");
   const element = h("figure", { class: "chart" },
-    h("figcaption", {}, h("span", { class: "what" }, label), log !== undefined && logarithmic), legend, plot, sentence, numbers);
+    h("figcaption", h("span", { class: "what" }, label), log !== undefined && logarithmic), legend, plot, sentence, numbers);
 
   const observer = new ResizeObserver(([entry]) => {
     const now = Math.floor(entry.contentRect.width);
@@ -149,8 +149,8 @@ export function chart({ label, x = "epoch", format = number, log, onlog, height 
       return { name, style, text: drawable(value) ? format(value) : "–" };
     });
     replace(legend, shown.map(({ name, style, text }) =>
-      h("li", { class: style }, h("span", { class: "name", dir: "auto", title: name }, name), " ", h("b", {}, text))),
-      at !== null && h("li", { class: "at" }, `${x} `, h("b", {}, number(at))));
+      h("li", { class: style }, h("span", { class: "name", dir: "auto", title: name }, name), " ", h("b", text))),
+      at !== null && h("li", { class: "at" }, `${x} `, h("b", number(at))));
     for (const [name, value] of [["min", all[0]], ["max", all[all.length - 1]], ["now", place]]) {
       plot.setAttribute(`aria-value${name}`, String(value ?? 0));
     }
@@ -203,9 +203,9 @@ export function chart({ label, x = "epoch", format = number, log, onlog, height 
     replace(rows,
       shown.length < all.length && h("p", { class: "soft" }, `The last ${number(shown.length)} of ${number(all.length)} are shown.`),
       h("table", { "aria-label": label },
-        h("thead", {}, h("tr", {}, [x, ...series.map(({ name }) => name)].map((name) => h("th", { scope: "col" }, name)))),
-        h("tbody", {}, shown.map((at) => h("tr", {}, h("th", { scope: "row" }, number(at)),
-          found.map((ys) => h("td", {}, drawable(ys.get(at)) ? format(Number(ys.get(at))) : "–")))))));
+        h("thead", h("tr", [x, ...series.map(({ name }) => name)].map((name) => h("th", { scope: "col" }, name)))),
+        h("tbody", shown.map((at) => h("tr", h("th", { scope: "row" }, number(at)),
+          found.map((ys) => h("td", drawable(ys.get(at)) ? format(Number(ys.get(at))) : "–")))))));
   }
 
   function destroy() {

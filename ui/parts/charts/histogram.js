@@ -26,8 +26,8 @@ export function histogram({ label, counts, from, to, log = false, format = numbe
     },
   }));
   const element = h("figure", { class: "histogram" },
-    h("figcaption", {}, h("span", { class: "what" }, label), said), plot,
-    h("div", { class: "ends" }, h("span", {}, format(from)), onbrush && ends, h("span", {}, format(to))));
+    h("figcaption", h("span", { class: "what" }, label), said), plot,
+    h("div", { class: "ends" }, h("span", format(from)), onbrush && ends, h("span", format(to))));
   if (onbrush) {
     plot.classList.add("brush");
     plot.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {

@@ -55,9 +55,9 @@ export function matrix({ label, names, counts, onselect, difference = false }) {
     const heading = (/** @type {string} */ name, /** @type {string} */ scope) =>
       h("th", { scope }, h("span", { class: "name", dir: "auto", title: name }, name));
     replace(element, h("div", { class: "wide" }, h("table", { "aria-label": label, onkeydown: move },
-      h("caption", {}, "Rows: true class. Columns: predicted class."),
-      h("thead", {}, h("tr", {}, h("td", {}), names.map((name) => heading(name, "col")))),
-      h("tbody", {}, cells.map((row, i) => h("tr", {}, heading(names[i], "row"), row))))));
+      h("caption", "Rows: true class. Columns: predicted class."),
+      h("thead", h("tr", h("td", {}), names.map((name) => heading(name, "col")))),
+      h("tbody", cells.map((row, i) => h("tr", heading(names[i], "row"), row))))));
     element.querySelector("button")?.setAttribute("tabindex", "0");
   }
 

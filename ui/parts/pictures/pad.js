@@ -28,9 +28,9 @@ export function pad({ onchange }) {
     h("div", { class: "pad-tools" },
       h("button", { type: "button", onclick: undo }, "Undo"),
       h("button", { type: "button", onclick: clear }, "Clear"),
-      h("label", {}, "Pen width", width),
-      h("label", {}, normal, "Scale and centre as MNIST did"),
-      h("label", {}, "Or drop, paste or choose an image", file)),
+      h("label", "Pen width", width),
+      h("label", normal, "Scale and centre as MNIST did"),
+      h("label", "Or drop, paste or choose an image", file)),
     note);
 
   /** @typedef {{width: number, points: number[][]}} Stroke */

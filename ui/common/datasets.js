@@ -1,0 +1,13 @@
+/** What several pages say about a data set. */
+
+import { number } from "../parts/format.js";
+
+/** The page of a data set. @param {string} reference */
+export function href(reference) {
+  return `/ui/datasets/${encodeURIComponent(reference)}`;
+}
+
+/** "60,000 train, 10,000 test". @param {{splits: Record<string, number>}} dataset */
+export function splits(dataset) {
+  return Object.entries(dataset.splits).map(([split, images]) => `${number(images)} ${split}`).join(", ");
+}
