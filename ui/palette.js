@@ -1,4 +1,4 @@
-/** The command palette: pages, models, data sets and the newest jobs. */
+/** The command palette: pages, models, data sets and the newest jobs; and the list of keys. */
 
 import { page } from "./api.js";
 import { h, replace } from "./parts/dom.js";
@@ -6,10 +6,20 @@ import { plain } from "./parts/format.js";
 import { go } from "./parts/router.js";
 import { PLACES, dialog } from "./shell.js";
 
+const KEYS = [
+  ["Ctrl+K", "go to a job, a model, a data set or a page"],
+  ["?", "this list"],
+  ["j, k or arrows", "move in a table or a gallery"],
+  ["Enter", "open"],
+  ["x or space", "select"],
+  ["c, r", "cancel or retry the selected jobs"],
+  ["← →", "move along a chart; a step back or on in the article"],
+];
+
 /** @typedef {{text: string, href: string}} Target */
 
 /** Ask where to go. */
-export async function show() {
+export async function palette() {
   if (document.querySelector("dialog[open]")) return;
   /** @type {Target[]} */
   const targets = PLACES.map(([text, href]) => ({ text, href }));
@@ -58,4 +68,13 @@ export async function show() {
   }
   for (const { id, kind, state } of jobs) targets.push({ text: `job ${id} ${kind} ${state}`, href: `/ui/jobs/${id}` });
   draw();
+}
+
+/** List the keys that work on every page. */
+export function keyboardMap() {
+  dialog(
+    "Keyboard",
+    h("dl", { class: "keys" }, KEYS.map(([keys, text]) => [h("dt", keys), h("dd", text)])),
+    h("form", { method: "dialog" }, h("button", "Close")),
+  );
 }

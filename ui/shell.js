@@ -16,16 +16,6 @@ export const PLACES = [
   ["System", "/ui/system"],
 ];
 const THEMES = ["system", "light", "dark"];
-const KEYS = [
-  ["Ctrl+K", "go to a job, a model, a data set or a page"],
-  ["?", "this list"],
-  ["j, k or arrows", "move in a table or a gallery"],
-  ["Enter", "open"],
-  ["x or space", "select"],
-  ["c, r", "cancel or retry the selected jobs"],
-  ["← →", "move along a chart; a step back or on in the article"],
-];
-
 /** Build the header, and the keys that work on every page. @param {HTMLElement} header */
 export function shell(header) {
   const links = PLACES.map(([text, href]) => h("a", { href }, text));
@@ -38,7 +28,7 @@ export function shell(header) {
     h("nav", { "aria-label": "Pages" }, links),
     h("span", { class: "grow" }),
     sign,
-    h("button", { type: "button", onclick: () => void palette(), title: "Go to … (Ctrl+K)" }, "Go to …"),
+    h("button", { type: "button", onclick: () => void opens("palette"), title: "Go to … (Ctrl+K)" }, "Go to …"),
     access,
     theme,
   );
@@ -71,11 +61,16 @@ export function shell(header) {
   document.addEventListener("keydown", (event) => {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
       event.preventDefault();
-      void palette();
-    } else if (event.key === "?" && !isTyping(event)) keyboardMap();
+      void opens("palette");
+    } else if (event.key === "?" && !isTyping(event)) void opens("keyboardMap");
   });
   mark();
   showKey();
+}
+
+/** Open a dialog that few visits need. @param {"palette" | "keyboardMap"} name */
+async function opens(name) {
+  (await import("./palette.js"))[name]();
 }
 
 /** Whether a key press is text for a field. @param {KeyboardEvent} event */
@@ -99,12 +94,6 @@ function nextTheme(button, name) {
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => document.dispatchEvent(new Event("themechange")));
-
-/** Ask where to go. */
-async function palette() {
-  const { show } = await import("./palette.js");
-  show();
-}
 
 /** Show a dialog, removed once it is closed. @param {string} title @param {...import("./parts/dom.js").Child} children */
 export function dialog(title, ...children) {
@@ -147,13 +136,4 @@ function askKey(reason) {
       ),
     ),
   ));
-}
-
-function keyboardMap() {
-  const box = dialog(
-    "Keyboard",
-    h("dl", { class: "keys" }, KEYS.map(([keys, text]) => [h("dt", keys), h("dd", text)])),
-    h("form", { method: "dialog" }, h("button", "Close")),
-  );
-  return box;
 }

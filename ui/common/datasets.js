@@ -7,7 +7,7 @@ export function href(reference) {
   return `/ui/datasets/${encodeURIComponent(reference)}`;
 }
 
-/** "60,000 train, 10,000 test". @param {{splits: Record<string, number>}} dataset */
+/** "60,000 train, 10,000 test". @param {Record<string, any>} dataset */
 export function splits(dataset) {
   return Object.entries(dataset.splits).map(([split, images]) => `${number(images)} ${split}`).join(", ");
 }

@@ -3,8 +3,8 @@
 import { get } from "../../api.js";
 import { load, panel } from "../../common/panel.js";
 import { h } from "../../parts/dom.js";
-import { calibration, classTable, confusion, filterOf, queryOf, words } from "../models/evaluation.js";
-import { images } from "../models/images.js";
+import { calibration, classTable, confusion, words } from "../models/evaluation.js";
+import { filterOf, images, queryOf } from "../models/images.js";
 
 /** @typedef {import("../models/evaluation.js").Filter} Filter */
 

@@ -9,7 +9,6 @@ import { table } from "../../parts/table.js";
 
 /** @typedef {Record<string, string | number | boolean | null>} Filter the query of a version's predictions */
 
-const FILTER = ["label", "predicted", "wrong", "above", "below"];
 const FEW = 20; // a bin with fewer predictions says little
 const MANY = 20; // of more classes, the table scrolls inside the page
 
@@ -58,17 +57,6 @@ export function confusion({ classes, confusion_matrix: counts }, open) {
     label: "Confusion matrix", names: labels.map(plain), counts,
     onselect: (row, column) => open({ label: labels[row], predicted: labels[column] }),
   }).element;
-}
-
-/** The images that an address selects; without a filter, the errors. @param {URLSearchParams} query @returns {Filter} */
-export function filterOf(query) {
-  const filter = Object.fromEntries(FILTER.map((key) => [key, query.get(key)]));
-  return Object.values(filter).every((value) => value === null) ? { ...filter, wrong: "true" } : filter;
-}
-
-/** The changes of an address that select these images. @param {Filter} filter */
-export function queryOf(filter) {
-  return Object.fromEntries(FILTER.map((key) => [key, filter[key] == null ? null : String(filter[key])]));
 }
 
 /** @param {any} evaluation @param {(filter: Filter) => void} open */

@@ -9,10 +9,12 @@ import { gallery } from "../../parts/pictures/gallery.js";
 import { exists } from "../../parts/router.js";
 import { called, imagesOf } from "../../common/pictures.js";
 
+const FILTER = ["label", "predicted", "wrong", "above", "below"];
 const MOST = 20_000; // images of one gallery, whose predictions are kept
 const PAGE = 500;
 const PROBABILITIES = 10;
 
+/** @typedef {import("./evaluation.js").Filter} Filter */
 /** @typedef {{index: number, label: string, predicted: string, confidence: number, path?: string | null, other_predicted?: string}} Predicted */
 /**
  * The images of a version's or a job's predictions. path: where the predictions are; page: the version's page.
@@ -136,4 +138,15 @@ function paint(canvas, pixels, height, width, channels) {
     picture.data[4 * i + 3] = 255;
   }
   canvas.getContext("2d")?.putImageData(picture, 0, 0);
+}
+
+/** The images that an address selects; without a filter, the errors. @param {URLSearchParams} query @returns {Filter} */
+export function filterOf(query) {
+  const filter = Object.fromEntries(FILTER.map((key) => [key, query.get(key)]));
+  return Object.values(filter).every((value) => value === null) ? { ...filter, wrong: "true" } : filter;
+}
+
+/** The changes of an address that select these images. @param {Filter} filter */
+export function queryOf(filter) {
+  return Object.fromEntries(FILTER.map((key) => [key, filter[key] == null ? null : String(filter[key])]));
 }
