@@ -1,6 +1,6 @@
 // A file to a request: a small one as its body, a large one as a resumable upload (tus 1.0), which continues after a broken
 // line, a cancellation or a reload of the page, if the same file is dropped again.
-import { get, Problem, send, upload } from "../api.js";
+import { get, onceHeader, Problem, send, upload } from "../api.js";
 
 const LARGE = 64 * 2 ** 20;
 const CHUNK = 16 * 2 ** 20;
@@ -15,8 +15,7 @@ const TUS = { "Tus-Resumable": "1.0.0" };
  */
 export async function sendFile(path, file, { query, onprogress, signal }) {
   if (file.size < LARGE) {
-    const once = { "Idempotency-Key": crypto.randomUUID?.() ?? String(Math.random()) };
-    return upload("POST", path, file, { query, onprogress, signal, headers: once });
+    return upload("POST", path, file, { query, onprogress, signal, headers: onceHeader() });
   }
   const place = `glassbox.upload ${file.name} ${file.size} ${file.lastModified}`;
   const id = await resumed(file, place, onprogress, signal);
