@@ -117,7 +117,8 @@ NOT_RECORDS = {
     "AddedImage", "AliasTarget", "BatchByReference", "DatasetByReference", "DatasetChanges", "EvaluationRequest",
     "FieldProblem", "Health", "Instances", "Kind",
     "LessonCheckRequest", "LessonRequest", "OnUnreadable", "OneImage", "OpenApi", "Problem", "RelabelledImage",
-    "RemovedImage", "Scope", "Service", "Source", "State", "Tensor", "TrainingRequest",
+    "RemovedImage", "Scope", "Service", "Source", "State", "Tensor", "TensorHistogram", "TrainingRequest",
+    "WeightHistograms",
 }  # fmt: skip
 OTHER_PROTOCOL = {
     "IndexBody", "IndexEntry", "InferBody", "Liveness", "LoadBody", "ModelMetadata", "ModelReadiness", "ServerMetadata",
