@@ -14,6 +14,11 @@ import pytest
 from tests.support.data.npz import easy_images
 from tests.support.objects.models import tiny_network, tiny_parameters
 
+SETTINGS = """
+post_hooks: []
+content_type_overrides:
+  application/offset+octet-stream: application/octet-stream
+"""  # the generator knows no media types of tus
 IMAGES = easy_images(5, seed=1)[0]
 
 
@@ -22,7 +27,7 @@ def generated(api: httpx.Client, interpreter: Path, tmp_path_factory: pytest.Tem
     """The folder of the generated package. Its generation had no warnings."""
     folder = tmp_path_factory.mktemp("generated")
     (folder / "openapi.json").write_bytes(api.get("/openapi.json").content)
-    (folder / "settings.yml").write_text("post_hooks: []\n")
+    (folder / "settings.yml").write_text(SETTINGS)
     generate = ["generate", "--path", folder / "openapi.json", "--output-path", folder / "package"]
     command = [interpreter.with_name("openapi-python-client"), *generate, "--config", folder / "settings.yml"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300, check=False)
