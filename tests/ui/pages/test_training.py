@@ -92,6 +92,27 @@ def test_an_epoch_appears_when_it_happens(dashboard: Dashboard) -> None:
     expect(page.get_by_role("progressbar")).to_have_attribute("value", "2")
 
 
+def test_a_finding_about_a_running_training_leaves_the_page_when_it_no_longer_holds(dashboard: Dashboard) -> None:
+    finding = {"code": "diverged", "message": "The training diverges.", "epoch": 3}
+    sick = {**RUNNING, "diagnosis": [finding], "warnings": [finding["message"]]}
+    page = dashboard.open(PATH, {JOB: sick, HISTORY: epochs(1, 3)})
+    expect(page.get_by_text("The training diverges.")).to_be_visible()
+    dashboard.answers[JOB] = {**RUNNING, "diagnosis": []}
+    data = {"progress": RUNNING["progress"], "metrics": EPOCH | {"epoch": 4}}
+    event = {
+        "id": "4-0",
+        "type": "epoch",
+        "time": "",
+        "job": JOB_ID,
+        "kind": "training",
+        "model": "digits",
+        "data": data,
+    }
+    send = "event => new BroadcastChannel('glassbox.live').postMessage(event)"
+    page.evaluate(send, event)
+    expect(page.get_by_text("The training diverges.")).to_have_count(0)
+
+
 def test_a_job_is_read_again_when_its_state_changes(dashboard: Dashboard) -> None:
     states = iter([RUNNING])
     answers = {JOB: lambda _: next(states, TRAINING_JOB), HISTORY: epochs(1, 3)}
