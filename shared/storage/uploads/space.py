@@ -14,8 +14,9 @@ KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE of fallocate(2)
 UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EPERM}
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
-_fallocate = ctypes.CDLL(None, use_errno=True).fallocate
-_fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+_fallocate = getattr(ctypes.CDLL(None, use_errno=True), "fallocate", None)  # Linux only
+if _fallocate is not None:
+    _fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
 
 
 def total(root: Path) -> int:
@@ -37,7 +38,7 @@ def reserve(descriptor: int, length: int) -> None:
 
     Some file systems, such as NFS before 4.2, cannot; then only `check` has weighed the space. Raises `StorageFull`.
     """
-    if not length or not _fallocate(descriptor, KEEP_SIZE, 0, length):
+    if not length or _fallocate is None or not _fallocate(descriptor, KEEP_SIZE, 0, length):
         return
     error = ctypes.get_errno()
     if error in FULL:
