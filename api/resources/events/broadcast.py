@@ -23,7 +23,8 @@ from shared.jobs.feed.tails import Tails
 
 log = logging.getLogger(__name__)
 
-MERGE_SECONDS = 0.02  # events of this time are sent together: 50 clients cost little, and an epoch is seen at once
+MERGE_SECONDS = 0.02  # if events are frequent, those of this time are sent together: 50 clients cost little
+BURST = 3  # after a pause, so many events are sent at once, each by itself
 BATCH_EVENTS = 100  # maximum number of events per read
 UNSENT_PIECES = 100  # of a stream that the broadcast cannot send to directly
 UNUSED_SECONDS = 5.0  # a log that no stream follows is read for so long
@@ -207,7 +208,7 @@ class Broadcast:
                 follower.wake.clear()
 
     def _run(self) -> None:
-        checked_at = time.monotonic()
+        checked_at = due = time.monotonic()
         try:
             while positions := self._positions():
                 found = self._tails.read(positions, self._poll_seconds, BATCH_EVENTS)
@@ -218,7 +219,9 @@ class Broadcast:
                     self._check(quiet=positions.keys() - found.keys())
                     checked_at = time.monotonic()
                 if found:
-                    time.sleep(MERGE_SECONDS)
+                    now = time.monotonic()
+                    due = max(due, now) + MERGE_SECONDS
+                    time.sleep(max(0.0, due - now - BURST * MERGE_SECONDS))
         except RedisError:
             pass  # each stream reports it, and waits
         except Exception:

@@ -21,7 +21,7 @@ from tests.support.problems import assert_problem, parameters
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """Settings for frequent pings and at most two streams."""
-    return settings.model_copy(update={"max_event_streams": 2, "event_ping_seconds": 0.05, "redis_timeout": 0.2})
+    return settings.model_copy(update={"max_event_streams": 2, "event_ping_seconds": 0.05})
 
 
 @contextmanager

@@ -14,19 +14,12 @@ from redis import Redis
 
 from api.app import create_app
 from api.auth.keys import KeysFile, Scope, new_key
-from api.resources.events import streams
 from api.resources.events.connection import SENT, Connection
 from shared.jobs import JobStore, State
 from shared.runtime.settings import Settings
 from tests.support.event_streams import ACCEPT, ServerSentEvent, read_events, states
 from tests.support.objects.jobs import a_batch, a_training, running
 from tests.support.waiting import eventually
-
-
-@pytest.fixture(autouse=True)
-def frequent_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check each stream ten times per second."""
-    monkeypatch.setattr(streams, "POLL_SECONDS", 0.1)
 
 
 class Viewer:

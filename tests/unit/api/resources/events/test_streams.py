@@ -26,7 +26,7 @@ Ends = tuple[socket.socket, socket.socket]
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """Settings for frequent pings and at most two streams."""
-    return settings.model_copy(update={"max_event_streams": 2, "event_ping_seconds": 0.05, "redis_timeout": 0.1})
+    return settings.model_copy(update={"max_event_streams": 2, "event_ping_seconds": 0.05})
 
 
 def events_of(response: TestResponse) -> list[ServerSentEvent]:
