@@ -89,8 +89,12 @@ test-tifffile: $(BENCH)/done ## compare the reader of TIFFs with tifffile and im
 	@$(BENCH)/bin/python -m pytest --confcutdir tests/unit/shared/images tests/unit/shared/images/formats/test_tiff_against_tifffile.py
 
 .PHONY: test-clients
-test-clients: $(VENV)/dev $(CLIENTS)/done $(TUS) ## drive the API with the clients of KServe and tus, and a generated one; needs Node.js
-	@$(BIN)/pytest tests/clients --clients=$(CLIENTS)/bin/python --node-modules=var/node/node_modules
+test-clients: $(VENV)/dev $(CLIENTS)/done ## drive the API with the Python clients of KServe and tus, and a generated one
+	@$(BIN)/pytest tests/clients -m "not node" --clients=$(CLIENTS)/bin/python
+
+.PHONY: test-tus-js
+test-tus-js: $(VENV)/dev $(TUS) ## upload with tus-js-client; needs Node.js
+	@$(BIN)/pytest tests/clients -m node --node-modules=var/node/node_modules
 
 # The browser needs no build; TypeScript only checks the types that the comments of ui/ declare. It needs Node.js.
 .PHONY: check-ui

@@ -12,8 +12,8 @@ from tests.support.servers.api import api_with_two_versions
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--clients", required=True, help="Python of an environment with requirements/clients.in")
-    parser.addoption("--node-modules", required=True, help="folder node_modules with tus-js-client")
+    parser.addoption("--clients", help="Python of an environment with requirements/clients.in")
+    parser.addoption("--node-modules", help="folder node_modules with tus-js-client")
 
 
 @pytest.fixture(scope="session")

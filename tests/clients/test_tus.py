@@ -50,6 +50,7 @@ def test_tuspy_uploads_with_checksums_and_continues(
     assert content_of(api_folder, got["url"]) == CONTENT
 
 
+@pytest.mark.node
 def test_tus_js_client_uploads_in_every_mode(
     api: httpx.Client, api_folder: Path, node_modules: Path, file: Path
 ) -> None:
