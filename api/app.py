@@ -111,11 +111,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     auth.register(app, authorizer)
     query_validation.register(app)  # runs after authentication, so that 401 precedes parameter errors
     body_validation.register(app, settings)
+    app.wsgi_app = MethodOverride(app.wsgi_app)  # type: ignore[method-assign]
     if traces := traces_of("api", settings):
         tracing.register(app, traces)
     else:
         app.wsgi_app = FastLane(app.wsgi_app, authorizer, online, http_metrics, settings)  # type: ignore[method-assign]
-    app.wsgi_app = MethodOverride(app.wsgi_app)  # type: ignore[method-assign]
     app.wsgi_app = SafeBodies(app.wsgi_app)  # type: ignore[method-assign]
     memory = OnlineMemory(settings.online_request_bytes)
     app.wsgi_app = HoldMemory(app.wsgi_app, memory)  # type: ignore[method-assign]

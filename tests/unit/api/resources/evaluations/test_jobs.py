@@ -230,8 +230,10 @@ class TestFindings:
         assert_problem(client.get(f"/v1/jobs/{training.id}/{path}"), 409, "not_an_evaluation")
         assert_problem(client.get(f"/v1/jobs/unknown/{path}"), 404, "job_not_found")
 
-    def test_evaluation_has_no_history(self, client: FlaskClient, volume: Volume, jobs: JobStore) -> None:
-        assert_problem(client.get(f"/v1/jobs/{finished(volume, jobs).id}/history"), 409, "not_a_training")
+    def test_evaluation_has_a_history_without_epochs(self, client: FlaskClient, volume: Volume, jobs: JobStore) -> None:
+        response = client.get(f"/v1/jobs/{finished(volume, jobs).id}/history")
+
+        assert (response.status_code, response.get_json()["items"]) == (200, [])
 
     @pytest.mark.parametrize("name", ["evaluation.json", "predictions.npz"])
     def test_damaged_files_are_refused(self, client: FlaskClient, volume: Volume, jobs: JobStore, name: str) -> None:
