@@ -7,6 +7,7 @@
  */
 
 import { key, keyHeader } from "./api.js";
+import { shownAt } from "./parts/router.js";
 import { follow } from "./parts/stream.js";
 
 /** @typedef {{id: string, type: string, time: string, job: string | null, kind: string | null, model: string | null, data: any}} LiveEvent */
@@ -19,15 +20,19 @@ const channel = new BroadcastChannel("glassbox.live");
 /** @type {AbortController | null} */
 let connection = null;
 let started = false;
+let connected = false;
 /** @type {string | null} */
 let position = null;
+const KEPT = 200;
+/** The newest events, and when they came. @type {{event: LiveEvent, at: number}[]} */
+const recent = [];
 
 export const live = {
   /** @type {"live" | "waiting" | "off"} */
   state: "off",
   /**
    * Call `callback` for each event that passes the filter, until `signal` aborts. An event of the type `missed` passes
-   * every filter: events were lost, so read again what is shown.
+   * every filter: events were lost, or came between a page's first request and this call, so read again what is shown.
    * @param {Filter} filter
    * @param {(event: LiveEvent) => void} callback
    * @param {AbortSignal} signal
@@ -36,6 +41,7 @@ export const live = {
     const subscription = { filter, callback };
     subscriptions.add(subscription);
     signal.addEventListener("abort", () => subscriptions.delete(subscription), { once: true });
+    if (recent.some(({ event, at }) => at >= shownAt && passes(event, filter))) queueMicrotask(() => signal.aborted || callback(missed()));
     start();
   },
 };
@@ -45,7 +51,7 @@ function start() {
   started = true;
   channel.onmessage = ({ data }) => {
     if (data.asks && live.state !== "off") channel.postMessage({ state: live.state });
-    else if (data.state) setState(data.state);
+    else if (data.state) changeState(data.state);
     else if (data.type) deliver(data);
   };
   document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
@@ -68,11 +74,11 @@ function connect() {
 function disconnect() {
   connection?.abort();
   connection = null;
+  connected = false;
 }
 
 /** @param {AbortSignal} signal */
 function listen(signal) {
-  let connected = false;
   return follow("/v1/events", {
     headers: keyHeader,
     lastId: position,
@@ -86,11 +92,8 @@ function listen(signal) {
       if (signal.aborted) return;
       // The key was revoked while the page was open; a new one connects again.
       if (response?.status === 401) document.dispatchEvent(new CustomEvent("keyneeded", { detail: { code: key() && "key_unknown" } }));
-      // A page read its lists before the first connection, or while there was none.
-      if (state === "live" && !connected && !position) deliver(missed());
-      connected ||= state === "live";
       channel.postMessage({ state });
-      setState(state);
+      changeState(state);
     },
   });
 }
@@ -100,6 +103,8 @@ function deliver(event) {
   if (event.id) {
     if (position && !newer(event.id, position)) return; // from the tab that had the connection before
     position = event.id;
+    recent.push({ event, at: performance.now() });
+    if (recent.length > KEPT) recent.shift();
   }
   for (const { filter, callback } of subscriptions) {
     if (event.type === "missed" || passes(event, filter)) callback(event);
@@ -129,7 +134,10 @@ function newer(one, other) {
 }
 
 /** @param {"live" | "waiting" | "off"} state */
-function setState(state) {
+function changeState(state) {
+  // A page read its lists before the first connection of a tab, or while there was none.
+  if (state === "live" && !connected && !position) deliver(missed());
+  connected ||= state === "live";
   live.state = state;
   document.dispatchEvent(new Event("livechange"));
 }

@@ -19,6 +19,8 @@ import { plain } from "./format.js";
  *   failed: (error: unknown, page: Page) => void, missing: (page: Page) => void} | null} */
 let router = null;
 let current = new AbortController();
+/** When the page of the current address began to be shown, in the time of `performance.now()`. */
+export let shownAt = 0;
 
 /**
  * Show the page of the current address, and of each one that a person opens.
@@ -54,6 +56,7 @@ async function show({ first = false } = {}) {
   if (!router) return;
   current.abort();
   const controller = (current = new AbortController());
+  if (!first) shownAt = performance.now(); // the first page's requests are sent before its modules are loaded
   const { root, name, routes, failed, missing } = router;
   root.replaceChildren();
   document.dispatchEvent(new Event("pagechange"));

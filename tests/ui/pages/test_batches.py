@@ -161,3 +161,28 @@ def test_a_batch_without_its_model_is_still_shown(batch: Dashboard) -> None:
     page = batch.open(f"/ui/batches/{JOB}", {"/v1/models/digits/versions/3": gone, f"{PATH}/images": gone})
     expect(page.locator(".gallery-line")).to_have_text("The pictures could not be read: digits@3 was deleted")
     expect(page.get_by_role("button", name="Parquet")).to_be_visible()
+
+
+def test_a_batch_that_ends_while_its_page_is_read_is_shown_as_ended(batch: Dashboard) -> None:
+    ended = batch.answers[PATH]
+    assert isinstance(ended, dict)
+    states = iter(["running"])
+    batch.answers |= {
+        PATH: lambda _: ended | {"state": next(states, "succeeded")},
+        "/v1/jobs": {"items": [ended], "next": None},
+    }
+    page = batch.open("/ui/batches")
+    event = {"id": "7-0", "type": "state", "time": "", "job": JOB, "kind": "batch", "model": "digits", "data": {}}
+    page.evaluate(
+        """(event) => {
+          const before = window.fetch;
+          window.fetch = (url, ...rest) => {
+            if (String(url).includes("/versions/")) new BroadcastChannel("glassbox.live").postMessage(event);
+            return before(url, ...rest);
+          };
+        }""",
+        event,
+    )
+    page.get_by_role("link", name=JOB[-6:]).first.click()
+    ready(page)
+    expect(page.locator(".state")).to_have_text("● succeeded")

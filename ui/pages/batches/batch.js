@@ -196,6 +196,7 @@ function sections(page, path, { job, summary, made }) {
     if (waits) return;
     waits = true;
     setTimeout(async () => {
+      waits = false; // an event during the requests may be newer than their answers
       try {
         [job, summary] = await Promise.all([get(path, { signal }), get(`${path}/results/summary`, { signal })]);
         if (!counted && summary.rows) renew({});
@@ -203,7 +204,6 @@ function sections(page, path, { job, summary, made }) {
       } catch (error) {
         if (!signal.aborted) replace(head, problem(error, () => go(location.href), signal));
       }
-      waits = false;
     }, 1000);
   }, signal);
 
