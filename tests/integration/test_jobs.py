@@ -56,7 +56,7 @@ def test_a_job_is_queued_then_running_then_succeeded(stack: Stack, stack_redis: 
     log = events(stack, job["id"])
     assert states(log) == ["queued", "running", "succeeded"]
     assert [event["type"] for event in log].count("epoch") == 2
-    assert stack_redis.exists(keys.events(job["id"])) == 0  # it moved to the volume
+    eventually(lambda: not stack_redis.exists(keys.events(job["id"])))  # it moves to the volume
     assert int(stack_redis.memory_usage(keys.job(job["id"])) or 0) < 500
     assert job["id"] in [listed["id"] for listed in stack.get("/v1/jobs?kind=training&model=states")["items"]]
 
