@@ -75,7 +75,7 @@ def test_a_module_is_short_and_makes_no_markup_from_text(module: Path) -> None:
 def test_a_first_visit_is_small(page: str) -> None:
     bundle = Bundle(UI)
     names = {*bundle.needed_by("main.js"), *bundle.needed_by(page), "icon.svg", "first.js", "style.css"}
-    contents = [bundle.document_of(""), *(bundle.files[name] for name in names)]
+    contents = [bundle._document(page), *(bundle.files[name] for name in names)]
     assert sum(map(len, contents)) <= 150_000
     assert sum(len(gzip.compress(content, 9)) for content in contents) <= 60_000
 

@@ -1,7 +1,6 @@
 /** A training: its curves while it runs and afterwards, its first layer, the race of its preset, its warnings, its log. */
 
 import { hasEnded, modelHref } from "../../common/actions.js";
-import { compareWithChampion } from "../../common/again.js";
 import { get, items, page as readPage } from "../../api.js";
 import { live } from "../../live.js";
 import { panel, problem } from "../../common/panel.js";
@@ -186,7 +185,8 @@ export function training(page, first) {
       const found = await get(`/v1/models/${encodeURIComponent(model)}/versions/${version}`, { signal });
       void weights.version(found, own.epochs.length - 1);
       void spread.read(true);
-      if (!found.aliases.includes("champion")) replace(versus, compareWithChampion(model, version, found.dataset));
+      if (!found.aliases.includes("champion"))
+        void import("../../common/again.js").then(({ compareWithChampion }) => replace(versus, compareWithChampion(model, version, found.dataset)));
       if (found.selection) selection.set(found.selection);
     } catch {
       weights.none("The version was deleted.");
