@@ -185,9 +185,10 @@ export function training(page, first) {
       const found = await get(`/v1/models/${encodeURIComponent(model)}/versions/${version}`, { signal });
       void weights.version(found, own.epochs.length - 1);
       void spread.read(true);
-      if (!found.aliases.includes("champion"))
-        void import("../../common/again.js").then(({ compareWithChampion }) => replace(versus, compareWithChampion(model, version, found.dataset)));
       if (found.selection) selection.set(found.selection);
+      const { aliases } = await get(`/v1/models/${encodeURIComponent(model)}`, { signal });
+      if (aliases.champion && aliases.champion !== version)
+        void import("../../common/again.js").then(({ compareWithChampion }) => replace(versus, h("p", compareWithChampion(model, version, found.dataset))));
     } catch {
       weights.none("The version was deleted.");
     }
