@@ -21,6 +21,7 @@ from worker.running.memory_kills import MemoryKills
 
 log = logging.getLogger(__name__)
 
+MOST_GAPS = 4  # in a row for which the workers get time: a machine may be suspended again at once
 GRACE_SECONDS = 4.0  # besides the time between two heartbeats: one that waits for Redis fails first, after its timeout
 
 
@@ -57,6 +58,7 @@ class Maintenance:
         self._grace_seconds = settings.heartbeat_seconds + GRACE_SECONDS
         self._ticked_at: float | None = None  # when Redis last accepted the maintenance's writes
         self._rescue_from: float | None = None
+        self._gaps = 0
 
     def tick(self) -> None:
         """Do the maintenance that is due; what Redis or the volume refuses is retried at the next call.
@@ -115,17 +117,18 @@ class Maintenance:
         """Return whether expired leases show that their workers were lost.
 
         After a gap in the maintenance, because Redis did not respond or this machine was suspended, the workers get the
-        time to renew their leases.
+        time to renew their leases; again, if the next gap comes before that is over.
         """
         now = since_boot()
         gap = 0.0 if self._ticked_at is None else now - self._ticked_at
         self._ticked_at = now
-        if self._rescue_from is None and gap > self._longest_gap:
+        if gap > self._longest_gap and self._gaps < MOST_GAPS:  # long gaps between all calls must not prevent rescues
+            self._gaps += 1
             log.warning("maintenance: could not run for %.0f s; the workers get time to renew their leases", gap)
             self._rescue_from = now + self._grace_seconds
         if self._rescue_from is not None and now < self._rescue_from:
             return False
-        self._rescue_from = None  # so that long gaps between all calls do not prevent every rescue
+        self._rescue_from, self._gaps = None, 0
         return True
 
     def _rescue(self, by: int) -> None:

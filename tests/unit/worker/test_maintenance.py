@@ -19,7 +19,7 @@ from tests.support.objects.bench import WorkBench
 from tests.support.objects.jobs import A_RESULT, a_batch, a_training, claimed, messages
 from tests.support.servers.redis_server import RedisServer
 from tests.support.waiting import eventually
-from worker.maintenance import Maintenance
+from worker.maintenance import MOST_GAPS, Maintenance
 
 MIB = 1024 * 1024
 
@@ -347,17 +347,34 @@ class TestGaps:
     def test_jobs_are_rescued_even_if_every_call_comes_late(
         self, bench: WorkBench, maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        now = iter([0.0, 100.0, 200.0])
+        now = iter(100.0 * call for call in range(MOST_GAPS + 1))
         monkeypatch.setattr("worker.maintenance.since_boot", lambda: next(now))
         job = bench.submit(a_training())
         claimed(bench.jobs, job.id)
         lost(bench, job)
         maintenance._ticked_at = -100.0
 
-        for _ in range(2):
+        for _ in range(MOST_GAPS):
             maintenance.tick()
+            assert bench.jobs.get(job.id).state is State.RUNNING
+        maintenance.tick()
 
         assert bench.jobs.get(job.id).state is State.QUEUED
+
+    def test_a_machine_that_is_suspended_again_at_once_ends_no_claim(
+        self, bench: WorkBench, maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = iter([0.0, 3600.0, 7200.0])
+        monkeypatch.setattr("worker.maintenance.since_boot", lambda: next(now))
+        job = bench.submit(a_training())
+        claimed(bench.jobs, job.id)
+        maintenance.tick()
+        lost(bench, job)
+
+        maintenance.tick()
+        maintenance.tick()
+
+        assert bench.jobs.get(job.id).state is State.RUNNING
 
 
 class TestRebuilding:
