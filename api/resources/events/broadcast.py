@@ -68,7 +68,7 @@ class Follower:
         self.wake = Signal()
 
     def pings(self, interval: float) -> bytes:
-        """Return a keep-alive comment if nothing was sent for this many seconds."""
+        """Return a keep-alive comment if the last bytes were sent more than `interval` seconds ago, else nothing."""
         if time.monotonic() - self.sent_at <= interval:
             return b""
         self.sent_at = time.monotonic()
@@ -170,7 +170,7 @@ class Broadcast:
             return sum(len(channel.followers) for channel in self._channels.values())
 
     def follow(self, source: Log, follower: Follower) -> Iterator[bytes] | None:
-        """Let the stream follow the log, of which it has read all events. None if it has to wait by itself this time.
+        """Let the stream follow the log, of which it has read all events. Returns None if the stream must wait itself.
 
         The iterator sleeps until the stream is released, and yields what the stream's own thread has to send.
         """

@@ -11,8 +11,8 @@ class UploadRecord(BaseModel):
     """What does not follow from an upload's other files.
 
     length: its total bytes; None until the client has announced them. metadata: the client's `Upload-Metadata`.
-    partial: whether it can only become a part of a concatenation. parts: the ids of the partial uploads of which it
-    is the concatenation. target: the id of the upload into which its bytes were moved.
+    partial: whether it was created as a part of a concatenation. parts: the ids of its parts, if it is a
+    concatenation. target: the id of the concatenation that has its bytes now, if it was a part.
     """
 
     model_config = ConfigDict(frozen=True)
