@@ -20,7 +20,8 @@ from redis import Redis, RedisError
 from api.middleware.http_metrics import HttpMetrics
 from api.requests import accepted
 from api.schema.operations import MediaType, operation
-from shared.jobs.capacity.counters import Durations, oldest_ages, read_counters
+from shared.jobs import Kind
+from shared.jobs.capacity.counters import Durations, oldest_ages, open_shards, read_counters
 from shared.jobs.capacity.gauges import VolumeGauge, redis_memory
 from shared.jobs.task_queue import DISPATCHER, QUEUES, TaskQueue
 from shared.runtime.redis_faults import explained
@@ -49,6 +50,7 @@ class JobMetrics(Collector):
             workers = {QUEUES[kind]: self._task_queue.workers_online(kind) for kind in QUEUES}
             dispatchers = self._task_queue.dispatchers_online()
             ages = oldest_ages(self._redis)
+            shards = open_shards(self._redis)
         except RedisError as error:
             log.warning("/metrics omits the job metrics: %s", explained(error))
             yield GaugeMetricFamily("glassbox_redis_up", "Whether Redis answers.", 0)
@@ -68,6 +70,11 @@ class JobMetrics(Collector):
         for queue in dict.fromkeys(QUEUES.values()):
             queues.add_metric([queue], sum(count for kind, count in counters.queued.items() if QUEUES[kind] == queue))
         yield queues
+        waiting = GaugeMetricFamily(
+            "glassbox_queue_shards", "Shards of running batches that no process has taken.", labels=["queue"]
+        )
+        waiting.add_metric([QUEUES[Kind.BATCH]], shards)
+        yield waiting
         images = CounterMetricFamily("glassbox_images", "Images of ended batches.", labels=["outcome"])
         for outcome, count in counters.images.items():
             images.add_metric([outcome], count)

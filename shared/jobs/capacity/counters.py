@@ -69,3 +69,12 @@ def oldest_ages(redis: Redis) -> dict[Kind, float]:
     oldest = Script(redis, OLDEST)
     queued = keys.in_state(State.QUEUED)
     return {kind: float(cast("str", oldest({"queued": keys.queued(kind), "all_queued": queued}))) for kind in Kind}
+
+
+def open_shards(redis: Redis) -> int:
+    """Return how many shards of the running batches no process has taken; raises `redis.RedisError`."""
+    claimed = cast("list[str]", redis.zrange(keys.LEASES, 0, -1))  # at most as many jobs as there are worker processes
+    lengths = redis.pipeline(transaction=False)
+    for job_id in claimed:
+        lengths.llen(keys.open_shards(job_id))
+    return sum(lengths.execute())

@@ -282,7 +282,8 @@ class TestReferences:
         with connect(settings) as redis:
             metrics = JobMetrics(redis, TaskQueue(celery_app(settings), redis)).collect()
             known = {(sample.name, *sample.labels.values()) for metric in metrics for sample in metric.samples}
-        queries = [scaled["spec"]["triggers"][0]["metadata"]["query"] for scaled in SCALED]
+        triggers = [trigger for scaled in SCALED for trigger in scaled["spec"]["triggers"]]
+        queries = [trigger["metadata"]["query"] for trigger in triggers]
 
         for query in queries:
             queried = re.fullmatch(r'max\((\w+)\{queue="(\w+)"\}\)', query)

@@ -11,7 +11,7 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
-from shared.jobs import JobStore, Kind, State, keys
+from shared.jobs import JobStore, Kind, ShardQueue, State, keys
 from shared.jobs.task_queue import DISPATCHER, Presence
 from shared.storage.volume import Volume
 from tests.support.objects.jobs import a_batch, a_batch_result, a_training, claimed, running
@@ -48,6 +48,7 @@ def test_every_documented_metric_exists_from_the_start(client: FlaskClient) -> N
         "glassbox_jobs_total",
         "glassbox_job_duration_seconds_count",
         "glassbox_queue_jobs",
+        "glassbox_queue_shards",
         "glassbox_images_total",
         "glassbox_http_request_duration_seconds_bucket",
         "glassbox_build_info",
@@ -94,6 +95,20 @@ def test_oldest_queued_job_of_each_queue_has_an_age(client: FlaskClient, jobs: J
     claimed(jobs, "old")
 
     assert value(metrics_of(client), "glassbox_queue_oldest_job_age_seconds", queue="training") < 30
+
+
+def test_open_shards_of_running_batches_are_counted(client: FlaskClient, jobs: JobStore, redis: Redis) -> None:
+    running(jobs)  # a training has no shards
+    queue = ShardQueue(redis)
+    batches = [a_batch(), a_batch()]
+    for batch in batches:
+        jobs.create(batch)
+    first, second = (claimed(jobs, batch.id) for batch in batches)
+    queue.open(first, range(2))
+    queue.open(second, range(3))
+    queue.arrive(second, "helper")
+
+    assert value(metrics_of(client), "glassbox_queue_shards", queue="inference") == 4
 
 
 def test_queue_entry_without_a_job_is_removed(client: FlaskClient, jobs: JobStore, redis: Redis) -> None:
