@@ -11,17 +11,17 @@ from flask import Blueprint, Response, request
 from pydantic import Field
 
 from api.requests.validation import RequestModel, from_texts
-from api.results_formats.csv_rows import as_csv, errors_as_csv
-from api.results_formats.npz import as_npz
-from api.results_formats.parquet import as_parquet
 from api.schema.operations import MediaType, error_response, operation
 from api.schema.responses import RowErrorView, RowView
-from shared.errors import Conflict, NotFound, NotInstalled
+from shared.errors import Conflict, NotFound
 from shared.jobs import Job, JobStore, Kind
 from shared.jobs.specifications import BatchSpecification
 from shared.registry import Registry
 from shared.results.chosen_rows import ChosenRows
 from shared.results.files import ShardFiles
+from shared.results.formats.csv_rows import as_csv, errors_as_csv
+from shared.results.formats.npz import as_npz
+from shared.results.formats.parquet import as_parquet
 from shared.results.selection import RowFilter
 from shared.results.shard import error_blocks
 from shared.storage.volume import Volume
@@ -95,7 +95,6 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
         errors=(
             error_response(NotFound, "job_not_found", "model_not_found", "version_not_found"),
             NOT_A_BATCH,
-            error_response(NotInstalled, "parquet_not_installed"),
         ),
     )
     def results(job_id: str) -> Response:

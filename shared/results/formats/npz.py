@@ -17,8 +17,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from api.results_formats.outgoing import Outgoing
 from shared.results.chosen_rows import ChosenRows
+from shared.results.formats.outgoing import Outgoing
 from shared.results.lines import Row, parsed_rows
 
 LONGEST = 255
