@@ -12,10 +12,8 @@ from glassbox.cli.exits import JOB_FAILED, UNAUTHORIZED, UNREACHABLE
 from glassbox.cli.messages import message
 from glassbox.client import Client
 from glassbox.errors import Forbidden, GlassboxError, NotReachable, Refused, Unauthenticated, UnexpectedAnswer
-from glassbox.http.routes import path_to
 from glassbox.settings import settings
 
-NO_JOB = "00000000000000000000000000"  # no job has this id: a request for it changes nothing and shows a key's scopes
 CLOCK_SECONDS = 30.0
 START_REDIS = "start Redis, or set the API's GLASSBOX_REDIS_URL to its address"
 VOLUME_REMEDY = "set the API's GLASSBOX_VOLUME to a folder that it can write to, with free space"
@@ -122,31 +120,17 @@ def _clock(date: str | None) -> Check:
 
 
 def _key(client: Client) -> Iterator[Check]:
-    """Check whether the server accepts the key, and find its scopes by requests for a job that does not exist."""
+    """Check whether the server accepts the key, and name its scopes."""
     has_key = settings(client.url).api_key is not None
-    scopes = []
-    for scope, method, route in (
-        ("read", "GET", path_to("jobs")),
-        ("submit", "POST", path_to("jobs", NO_JOB, "cancel")),
-        ("manage", "DELETE", path_to("jobs", NO_JOB)),
-    ):
-        try:
-            client.transport.change(method, route)
-        except Unauthenticated as error:
-            remedy = "set GLASSBOX_API_KEY, or api_key in the configuration file; the server's operator creates keys"
-            yield Check("key", False, message(error), remedy, UNAUTHORIZED)
-            return
-        except Forbidden as error:
-            if error.scope is None:
-                yield Check("key", False, error.detail, "use another host name of the server", UNAUTHORIZED)
-                return
-            continue
-        except Refused as error:
-            if error.status >= 500:
-                yield Check("key", True, f"the server cannot check it now: {error.detail}")
-                return
-        scopes.append(scope)
-    if has_key:
-        yield Check("key", True, f"has the scopes {', '.join(scopes)}")
+    try:
+        scopes = client.access().scopes
+    except Unauthenticated as error:
+        remedy = "set GLASSBOX_API_KEY, or api_key in the configuration file; the server's operator creates keys"
+        yield Check("key", False, message(error), remedy, UNAUTHORIZED)
+    except Forbidden as error:
+        yield Check("key", False, error.detail, "use another host name of the server", UNAUTHORIZED)
+    except Refused as error:
+        yield Check("key", True, f"the server cannot check it now: {message(error)}")
     else:
-        yield Check("key", True, "none is set, and the server requires none")
+        finding = f"has the scopes {', '.join(scopes)}" if has_key else "none is set, and the server requires none"
+        yield Check("key", True, finding)

@@ -7,7 +7,7 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -18,10 +18,12 @@ from glassbox.errors import DownloadDamaged, LocalFileError, NotReachable
 from glassbox.http.bodies import OnBytes
 from glassbox.http.transport import Transport
 
-Write = Callable[[bytes], None]
-
 FROM_ETAG = "ETag"
 """Value of `sha256` if the response's ETag is the expected SHA-256."""
+
+
+class _Broken(NotReachable):
+    """The connection broke in the middle of a response; the transport repeats only what did not begin to arrive."""
 
 
 def download(
@@ -76,20 +78,26 @@ def _fetch(
     target: Path,
     on_bytes: OnBytes | None,
 ) -> tuple[str, str | None]:
-    """Download to the file; return the SHA-256 of its content, and the ETag without quotes."""
+    """Download to the file; return the SHA-256 of its content, and the ETag without quotes.
+
+    Only breaks that follow each other without a new byte between them count as repeated failures.
+    """
     digest = hashlib.sha256()
     done = failures = 0
     waited = 0.0
     etag: str | None = None
+    resumable = False
     while True:
-        ranged = {"Range": f"bytes={done}-", "If-Range": etag} if done and etag else {}
+        before = done
+        ranged = {"Range": f"bytes={done}-", "If-Range": etag} if done and resumable and etag else {}
         try:
             with transport.opened(route, params=params, headers=ranged) as response:
                 if response.status_code != 206 and done:  # the server sends the whole content again
                     file.seek(0)
                     file.truncate()
                     digest, done = hashlib.sha256(), 0
-                etag = response.headers.get("ETag") if response.headers.get("Accept-Ranges") == "bytes" else None
+                etag = response.headers.get("ETag")
+                resumable = response.headers.get("Accept-Ranges") == "bytes" and not _is_weak(etag)
                 total = done + int(response.headers.get("Content-Length", 0))
                 for block in _blocks(response, transport):
                     with _writing(target):
@@ -98,9 +106,9 @@ def _fetch(
                     done += len(block)
                     if on_bytes:
                         on_bytes(done, total)
-            return digest.hexdigest(), etag and etag.strip('"')
-        except NotReachable as error:
-            failures += 1
+            return digest.hexdigest(), etag and etag.removeprefix("W/").strip('"')
+        except _Broken as error:
+            failures, waited = (1, 0.0) if done > before else (failures + 1, waited)
             pause = transport.retries.pause(failures, waited)
             if pause is None:
                 raise NotReachable(f"{error}; nothing was kept of {target}") from error
@@ -108,11 +116,16 @@ def _fetch(
             time.sleep(pause)
 
 
+def _is_weak(etag: str | None) -> bool:
+    """Return whether the ETag does not promise equal bytes, so that ranges cannot be joined; proxies weaken ETags."""
+    return etag is not None and etag.startswith("W/")
+
+
 def _blocks(response: httpx.Response, transport: Transport) -> Iterator[bytes]:
     try:
         yield from response.iter_bytes()
     except httpx.TransportError as error:
-        raise NotReachable(
+        raise _Broken(
             f"{transport.url} closed the connection during a download: {str(error) or type(error).__name__}"
         ) from error
 

@@ -78,12 +78,12 @@ def content(body: bytes, status: int = 200, cut: int | None = None, headers: Map
     return reply
 
 
-def ranged(body: bytes, headers: Mapping[str, str] = NOTHING) -> Reply:
-    """Reply with the requested range of these bytes."""
+def ranged(body: bytes, cut: int | None = None, headers: Mapping[str, str] = NOTHING) -> Reply:
+    """Reply with the requested range of these bytes; `cut` as for `content`."""
 
     def reply(handler: BaseHTTPRequestHandler) -> None:
         first = int(handler.headers["Range"].removeprefix("bytes=").removesuffix("-"))
-        content(body[first:], 206, headers=headers)(handler)
+        content(body[first:], 206, cut, headers)(handler)
 
     return reply
 

@@ -9,7 +9,7 @@ import pytest
 from glassbox import Client
 from glassbox.cli.checks import Check, examined
 
-from tests.support.servers.scripted import content, document, problem, scripted
+from tests.support.servers.scripted import Reply, content, document, problem, scripted
 
 READY: dict[str, Any] = {
     "status": "not ready",
@@ -20,11 +20,14 @@ READY: dict[str, Any] = {
 }
 
 
-def checks(**readiness: Any) -> dict[str, Check]:
+ACCESS = document({"key_required": False, "key": None, "scopes": ["read", "submit", "manage"]})
+
+
+def checks(access: Reply = ACCESS, **readiness: Any) -> dict[str, Check]:
     """The checks by their subject."""
     answer = document({**READY, **readiness}, 503)
     openapi = document({"info": {"version": glassbox.__version__}})
-    with scripted(content(b""), openapi, answer, answer, problem(404, "not_found")) as server:
+    with scripted(content(b""), openapi, answer, answer, access) as server:
         client = Client(server.url)
         try:
             return {check.what: check for check in examined(client)}
@@ -33,7 +36,7 @@ def checks(**readiness: Any) -> dict[str, Check]:
 
 
 def not_ready(part: str, code: str, detail: str) -> dict[str, Check]:
-    return checks(**{part: detail, "reasons": [{"code": code, "detail": detail}]})
+    return checks(ACCESS, **{part: detail, "reasons": [{"code": code, "detail": detail}]})
 
 
 def test_the_check_of_a_full_redis_names_the_commands_that_help() -> None:
@@ -68,6 +71,14 @@ def test_the_check_of_a_full_volume_names_what_can_be_deleted() -> None:
 )
 def test_each_fault_of_redis_has_its_remedy(code: str, remedy: str) -> None:
     assert remedy in not_ready("redis", code, "it is so")["Redis"].remedy
+
+
+@pytest.mark.parametrize(("status", "code"), [(429, "rate_limited"), (503, "redis_unavailable")])
+def test_a_key_that_the_server_cannot_check_now_has_no_scopes(status: int, code: str) -> None:
+    found = checks(problem(status, code))["key"]
+
+    assert found.ok
+    assert "cannot check it now" in found.finding
 
 
 def test_the_check_of_an_older_server_without_reasons_has_a_general_remedy() -> None:

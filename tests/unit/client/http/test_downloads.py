@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from glassbox import DownloadDamaged, LocalFileError, NotFound, NotReachable, Retries
-from glassbox.http.downloads import download
+from glassbox import DownloadDamaged, LocalFileError, NotFound, NotReachable, Retries, Unavailable
+from glassbox.http.downloads import FROM_ETAG, download
 from glassbox.http.transport import Transport
 
 from tests.support.servers.scripted import Reply, Scripted, content, problem, ranged, scripted
@@ -60,6 +60,37 @@ def test_a_download_starts_again_if_the_server_has_no_ranges(target: Path, quick
         download(transport, "/weights", target, sha256=SHA256)
     assert target.read_bytes() == BYTES
     assert "range" not in server.requests[1].headers
+
+
+def test_each_break_after_new_bytes_has_all_retries_again(target: Path, quick: Retries) -> None:
+    breaks = quick.attempts + 2
+    replies = [ranged(BYTES, cut=100_000, headers=ETAG) for _ in range(breaks)]
+    with served(quick, content(BYTES, cut=100_000, headers=ETAG), *replies, ranged(BYTES, headers=ETAG)) as (
+        _,
+        transport,
+    ):
+        download(transport, "/weights", target, sha256=SHA256)
+    assert target.read_bytes() == BYTES
+
+
+def test_a_weak_etag_is_compared_and_its_ranges_are_not_joined(target: Path, quick: Retries) -> None:
+    weak = {"ETag": f'W/"{SHA256}"', "Accept-Ranges": "bytes"}
+    replies = (content(BYTES, cut=2_000_000, headers=weak), content(BYTES, headers=weak))
+    with served(quick, *replies) as (server, transport):
+        download(transport, "/weights", target, sha256=FROM_ETAG)
+    assert target.read_bytes() == BYTES
+    assert "range" not in server.requests[1].headers
+
+
+def test_a_server_that_stays_down_after_a_break_gets_the_retries_of_one_request(target: Path, quick: Retries) -> None:
+    with served(quick, content(BYTES, cut=1000, headers=ETAG), problem(503, "redis_unavailable")) as (
+        server,
+        transport,
+    ):
+        with pytest.raises(Unavailable):
+            download(transport, "/weights", target)
+        assert len(server.requests) == 1 + quick.attempts
+    assert list(target.parent.iterdir()) == []
 
 
 def test_a_download_over_a_connection_that_always_breaks_leaves_no_file(target: Path, quick: Retries) -> None:
