@@ -98,17 +98,18 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     ):
         for number, (image, label) in enumerate(zip(images, labels, strict=True)):
             content = png(image)
+            small = image[::2, ::2]  # because the pages train several times
             archive.writestr(f"{number:02d}.png", content)
             for path in (folder / "scans" / f"{number:02d}.png", folder / "pets" / f"class-{label}" / f"{number}.png"):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
-            archive_of_pets.writestr(f"class-{label}/{number}.png", png(255 - image))
+            archive_of_pets.writestr(f"class-{label}/{number}.png", png(255 - small))
             photo = folder / "photos" / f"class-{label}" / f"{number}.jpg"
             photo.parent.mkdir(parents=True, exist_ok=True)
             photo.write_bytes(encoded(smooth(60 + number, 90, seed=number), "JPEG"))
             own = folder / "pictures" / ("cats", "dogs", "horses")[label] / f"{number}.png"
             own.parent.mkdir(parents=True, exist_ok=True)
-            own.write_bytes(png(image[::2, ::2]))  # small, because the page trains several times
+            own.write_bytes(png(small))
     (folder / "new").mkdir()
     for name in ("one.jpg", "new/1.png", "new/2.jpg"):
         (folder / name).write_bytes(encoded(smooth(80, 70, seed=3), "JPEG"))

@@ -126,10 +126,10 @@ OTHER_PROTOCOL = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def openapi(settings: Settings) -> dict[str, Any]:
-    """The OpenAPI document."""
-    return document(create_app(settings), keys_needed=False)
+@pytest.fixture(scope="module")
+def openapi() -> dict[str, Any]:
+    """The OpenAPI document, which takes too long to make for each test."""
+    return document(create_app(Settings(bind="127.0.0.1", published_on=None, api_keys_file=None)), keys_needed=False)
 
 
 def test_every_response_of_the_server_has_a_record(openapi: dict[str, Any]) -> None:

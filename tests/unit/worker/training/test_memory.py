@@ -31,7 +31,7 @@ def block(filters: int, **settings: Any) -> dict[str, Any]:
 GRAY, COLOUR = (28, 28), (48, 48, 3)
 TABLE: dict[str, tuple[Shape, int, int, dict[str, Any]]] = {  # image shape, classes, images, settings
     "small": ((8, 8), 10, 200, {"epochs": 2, "hidden": [16]}),
-    "parameters": (GRAY, 10, 300, {"hidden": [3000, 3000], "dtype": "float64", "optimizer": {"name": "adam"}}),
+    "parameters": (GRAY, 10, 300, {"hidden": [1800, 1800], "dtype": "float64", "optimizer": {"name": "adam"}}),
     "mini-batch": (GRAY, 10, 9000, {"hidden": [1500], "batch_size": 7000, "activation": "gelu", "dropout": 0.2}),
     "augmented": (GRAY, 10, 6000, {"hidden": [256], "batch_size": 4000, "augmentation": {"shift": 2, "elastic": 4}}),
     "convolutions": (COLOUR, 10, 150, {"convolutions": [block(32, batch_norm=True), block(32)], "hidden": [64]}),
