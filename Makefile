@@ -172,7 +172,7 @@ options: $(VENV)/dev ## write the client's options, client/glassbox/options.py, 
 .PHONY: lock
 lock: ## compile requirements/*.in into hash-pinned requirements/*.txt
 	@cd requirements && uv pip compile --universal --python-version 3.11 --generate-hashes --quiet dev.in -o dev.txt
-	@cd requirements && for set in api worker certificates embedded fuzz otel; do \
+	@cd requirements && for set in api worker certificates embedded fuzz otel s3; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --quiet -c dev.txt $$set.in -o $$set.txt; done
 
 .PHONY: clean

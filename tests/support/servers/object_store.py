@@ -1,0 +1,145 @@
+"""A real S3-compatible object store (SeaweedFS), and a proxy before it that injects faults."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from shared.storage.objects.bucket import Bucket, StoreAccess
+from shared.storage.objects.faults import StoreError
+from tests.support.network import free_port
+from tests.support.programs.processes import Process
+from tests.support.servers.http_server import QuietHandler, running_server
+from tests.support.waiting import eventually
+
+KEY, SECRET = "tests-key", "tests-secret-of-16"
+PARTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
+
+
+class ObjectStore(Process):
+    """One store, with its data in `folder`; a bucket is created by the first object in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        identity = {
+            "name": "tests",
+            "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
+            "actions": ["Admin", "Read", "Write", "List"],
+        }
+        configuration = folder / "s3.json"
+        configuration.write_text(json.dumps({"identities": [identity]}))
+        ports = [f"-{name}={free_port()}" for name in (*PARTS, "s3.port.grpc")]
+        options = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", "-master.volumeSizeLimitMB=64"]
+        options += ["-s3", f"-s3.port={self.port}", f"-s3.config={configuration}", "-s3.port.iceberg=0"]
+        super().__init__("weed", [Path(sys.prefix) / "bin" / "weed", "server", *options, *ports], folder)
+        try:
+            eventually(self._responds, within=60.0)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Kill it: it would wait for its connections, and its data are not kept."""
+        self.kill()
+
+    @property
+    def url(self) -> str:
+        """The endpoint."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def _responds(self) -> bool:
+        self.check_alive()
+        try:
+            return bool(Bucket("ready", access_to(self.url)).put("ready", b"x"))
+        except StoreError:
+            return False
+
+
+def access_to(url: str, **others: Any) -> StoreAccess:
+    """Return the access to a store at this endpoint."""
+    return replace(StoreAccess(url, access_key_id=KEY, secret_access_key=SECRET), **others)
+
+
+@dataclass
+class Fault:
+    """What the proxy does to a response: another status, the content cut after some bytes, or nothing for `wait`.
+
+    before: is called before the request is sent on, such as to change the object.
+    """
+
+    status: int | None = None
+    cut_after: int | None = None
+    wait: Callable[[], object] | None = None
+    before: Callable[[], object] | None = None
+
+
+@dataclass
+class Proxy:
+    """The faults of the next requests, in order; None for a request without one. After them all requests succeed."""
+
+    port: int
+    target: int
+    faults: list[Fault | None] = field(default_factory=list)
+    requests: list[tuple[str, str, str]] = field(default_factory=list)  # method, path, Range
+    always: Fault | None = None
+
+    @property
+    def url(self) -> str:
+        """The endpoint."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def next_fault(self) -> Fault:
+        """Remove and return the next fault."""
+        return (self.faults.pop(0) if self.faults else self.always) or Fault()
+
+
+@contextmanager
+def proxy_before(target: int) -> Iterator[Proxy]:
+    """Run a proxy before the store on this port."""
+
+    class Handler(QuietHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            proxy.requests.append((self.command, self.path, self.headers.get("Range", "")))
+            fault = proxy.next_fault()
+            if fault.before:
+                fault.before()
+            if fault.wait:
+                fault.wait()
+                self.close_connection = True
+                return
+            if fault.status:
+                error = b"<Error><Code>SlowDown</Code></Error>" if fault.status == 503 else b""
+                self.send_response(fault.status)
+                self.send_header("Content-Length", str(len(error)))
+                self.end_headers()
+                self.wfile.write(error)
+                return
+            connection = http.client.HTTPConnection("127.0.0.1", proxy.target, timeout=30)
+            try:
+                connection.request(self.command, self.path, body, dict(self.headers))
+                response = connection.getresponse()
+                content = response.read()
+                self.send_response_only(response.status)
+                for name, value in response.getheaders():
+                    if name.lower() not in {"transfer-encoding", "connection"}:
+                        self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content if fault.cut_after is None else content[: fault.cut_after])
+                self.close_connection = fault.cut_after is not None
+            finally:
+                connection.close()
+
+        do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer  # noqa: N815 - the names in http.server
+
+    with running_server(Handler) as port:
+        proxy = Proxy(port, target)
+        yield proxy
