@@ -32,7 +32,8 @@ IDX_FILE = "ubyte.gz"  # a compressed array of images, of MNIST's kind
 
 FOLDER = "folder"
 SPECIAL_ENTRY = "special_entry"  # an entry that only describes the archive, such as the label of a volume
-REASONS = (None, FOLDER, SYSTEM_FILE, HIDDEN, SIDE_FILE, SPECIAL_ENTRY)
+LINK, SPECIAL_FILE = "link", "special_file"  # a link, which is never followed; a device, a pipe or a socket
+REASONS = (None, FOLDER, SYSTEM_FILE, HIDDEN, SIDE_FILE, SPECIAL_ENTRY, LINK, SPECIAL_FILE)
 """Why an entry is skipped: the codes of the report, and folders, which are not in it."""
 
 IMAGE_ENDINGS = (
@@ -66,19 +67,22 @@ _entry = partial(tuple.__new__, Entry)  # `Entry._make` without its check of the
 PIECE = 256 * 1024
 
 
-def validate_names(names: Sequence[str]) -> tuple[NDArray[np.uint8], Broken | None]:
-    """Validate the names of a run of entries.
+def validate_names(
+    names: Sequence[str], reasons: NDArray[np.uint8] | None = None
+) -> tuple[NDArray[np.uint8], Broken | None]:
+    """Validate the names of a run of entries. reasons: (n,) those that are known from the entries' kinds.
 
     Returns the reason why each is skipped (n,), an index of `REASONS`, and the first name that breaks a rule, or None.
     """
-    reasons = np.zeros(len(names), np.uint8)
+    reasons = np.zeros(len(names), np.uint8) if reasons is None else reasons
     for index in _suspects(names):
         name = names[index]
         if problem := name_problem(name):
             return reasons, (index, Invalid("archive_path", f"the name {shown(name)} {problem}"))
         reason = FOLDER if name.endswith("/") else leftover(name)
-        reasons[index] = REASONS.index(reason)
-        if reason is None and name.lower().endswith(ARCHIVES) and not name.lower().endswith(IDX_FILE):
+        if reason is not None:
+            reasons[index] = REASONS.index(reason)
+        if not reasons[index] and name.lower().endswith(ARCHIVES) and not name.lower().endswith(IDX_FILE):
             nested = Invalid("archive_nested", f"{shown(name)} is an archive in the archive; send its files themselves")
             return reasons, (index, nested)
     return reasons, None
@@ -262,7 +266,8 @@ class Collector:
     def _nothing_left(self) -> str:
         """Return what the archive holds instead of images."""
         if skipped := self._report.as_json():
-            return f"the archive holds no images; its files are skipped: {in_words(skipped)}"
+            links = "; pack the files to which the links lead (tar --dereference)" if LINK in skipped else ""
+            return f"the archive holds no images; its files are skipped: {in_words(skipped)}{links}"
         folders = f": its {self._count} entries are folders" if self._count else " and no entry at all"
         return f"the archive holds no files{folders}"
 

@@ -14,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from shared.archives.entries import (
+    LINK,
     LONGEST_PATH,
-    SPECIAL_ENTRY,
+    SPECIAL_FILE,
     Collector,
     Rows,
     Rule,
@@ -89,7 +90,8 @@ def _files(root: str, limits: Settings, collector: Collector) -> Iterator[Found]
                 if stat.S_ISREG(status.st_mode):
                     yield Found(_checked(name), status.st_size, status.st_mtime_ns, status.st_ino)
                 else:
-                    collector.skip(SPECIAL_ENTRY, name.encode(errors="replace").decode())
+                    reason = LINK if stat.S_ISLNK(status.st_mode) else SPECIAL_FILE
+                    collector.skip(reason, name.encode(errors="replace").decode())
         if len(folders) + len(inner) > limits.max_archive_entries:
             raise _too_many(limits)
         folders.extend(reversed(inner))

@@ -11,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.archives.entries import (
+    LINK,
     LONGEST_PATH,
     PIECE,
+    REASONS,
     SPECIAL_ENTRY,
+    SPECIAL_FILE,
     Collector,
     Rows,
     Rule,
@@ -31,15 +34,18 @@ from shared.runtime.settings import Settings
 
 BLOCK = 512
 END = bytes(BLOCK)
-FILES, HARD_LINK, FOLDER = (
-    frozenset(b"0\x007"),
-    ord("1"),
-    ord("5"),
-)  # entry types; 7 is a contiguous file, read as a plain file
+FILES = frozenset(b"0\x007")  # kinds of entries; 7 is a contiguous file, read as a plain file
+HARD_LINK, SYMBOLIC_LINK, FOLDER, SPARSE, CONTINUED = b"125SM"
+SPECIAL = frozenset(b"346")  # devices and pipes
+WITHOUT_DATA = frozenset(b"23456")  # whatever size the header states (POSIX.1, pax)
 PAX, PAX_OF_SOLARIS, PAX_OF_ALL, LONG_NAME, LONG_LINK = b"xXgLK"
 POSIX_MAGIC = b"ustar\x00"
 RELEVANT = (b"path=", b"size=", b"sparse", b"SCHILY.realsize")  # a pax header without these is ignored
-REDEFINES = frozenset({b"path", b"size", b"linkpath"})
+SPARSE_NAME = b"GNU.sparse.name"
+REDEFINES = frozenset({b"path", b"size", b"linkpath", SPARSE_NAME})
+
+IS_EXTENDED, IS_EXTENDED_AGAIN = 482, 504
+"""Offsets of the flags of GNU's sparse files, in the header and in the blocks after it, that another block follows."""
 
 LONGEST_NUMBER = 20  # digits
 
@@ -98,12 +104,15 @@ def header_name(header: bytes) -> bytes:
 
 
 def pax_values(content: bytes) -> dict[bytes, bytes]:
-    """Parse a pax header, which describes the entry after it; returns nothing if it has no relevant record."""
+    """Parse a pax header, which describes the entry after it; returns nothing if it has no relevant record.
+
+    That of a sparse file always has the key `SPARSE_NAME`; the value is empty if the file has another header's name.
+    """
     if not any(word in content for word in RELEVANT):
         return {}
     records = dict(_pax_records(content))
     if any(b"sparse" in key or key == b"SCHILY.realsize" for key in records):
-        raise Invalid("archive_special_file", "the archive contains a sparse file; pack it without --sparse")
+        records.setdefault(SPARSE_NAME, b"")
     return records
 
 
@@ -168,7 +177,8 @@ def index_tar(descriptor: int, file_size: int, limits: Settings, *, end_mark_nee
         collector.check(len(run), int(entries["size"].sum()))
         names = decoder.of(run)
         encoded = [name.encode() for name in names]
-        reasons = _validate(run, entries["size"], names, encoded, limits)
+        reasons = _validate(run, names, encoded, limits)
+        entries["method"] = [member.kind == SPARSE for member in run]
         collector.add(entries, encoded, reasons)
     walk.check_headers()
     check_ratio(collector.size, file_size, limits)
@@ -220,10 +230,9 @@ class Walk:
                     f"the archive has more than {self._limits.max_archive_entries} entries"
                     " (GLASSBOX_MAX_ARCHIVE_ENTRIES)",
                 )
-            kind, size = header[156], number(header[124:136])
-            place += BLOCK
-            if kind not in EXTENSIONS:
-                size = pax_size(values, size)
+            kind = header[156]
+            place = self._after_map(header, place + BLOCK) if kind == SPARSE else place + BLOCK
+            size = self._data_bytes(header, place, values)
             if place + size > self._file_size:
                 raise damaged("it is cut short: an entry ends after the file's end")
             if kind in EXTENSIONS:
@@ -232,7 +241,8 @@ class Walk:
                 self._on_described(SPECIAL_ENTRY, header_name(header).decode(errors="replace"))
             else:
                 link = values.get(b"linkpath") or header[157:257].partition(b"\0")[0]
-                yield Member(kind, values.get(b"path") or name or header_name(header), place, size, link)
+                path = values.get(SPARSE_NAME) or values.get(b"path") or name or header_name(header)
+                yield Member(SPARSE if kind in FILES and SPARSE_NAME in values else kind, path, place, size, link)
                 name, values = b"", {}
             place += -(-size // BLOCK) * BLOCK  # padded with zeros
         if name or values:
@@ -240,6 +250,30 @@ class Walk:
         if len(header) < BLOCK and self._end_mark_needed:
             raise damaged("it is cut short: bytes that are not of the archive follow before its end mark")
         self._check_rest(place)
+
+    def _data_bytes(self, header: bytes, place: int, values: Values) -> int:
+        """Return the number of bytes that follow a header, at `place`."""
+        kind, size = header[156], number(header[124:136])
+        if kind in EXTENSIONS:
+            return size
+        if kind in WITHOUT_DATA:
+            return 0
+        if kind == HARD_LINK and size:  # few writers store its content: the next header may be in its place
+            block = self._window.read(place, BLOCK)
+            if len(block) < BLOCK or block == END or checksums_agree([block]):
+                return 0
+        return pax_size(values, size)
+
+    def _after_map(self, header: bytes, place: int) -> int:
+        """Return the place of a sparse file's data: further blocks of the map of its parts may precede them."""
+        more = header[IS_EXTENDED]
+        while more:
+            block = self._window.read(place, BLOCK)
+            if len(block) < BLOCK:
+                raise damaged("it is cut short in the header of an entry")
+            more = block[IS_EXTENDED_AGAIN]
+            place += BLOCK
+        return place
 
     def _extension(self, place: int, size: int) -> bytes:
         if size > LONGEST_EXTENSION:
@@ -296,7 +330,7 @@ class HardLinks:
                 nbytes += len(member.link)
         files: dict[bytes, Member] = {}
         for member in self._members():
-            if member.kind in FILES and (name := normalised(member.name)) in linked:
+            if member.kind in {*FILES, SPARSE} and (name := normalised(member.name)) in linked:
                 files.setdefault(name, member)
         return files
 
@@ -329,22 +363,23 @@ class Names:
         return encodings_of(valid | others, windows=False, default=TAR_DEFAULT)
 
 
-def _validate(
-    run: list[Member], sizes: NDArray[np.int64], names: list[str], encoded: list[bytes], limits: Settings
-) -> NDArray[np.uint8]:
+def _validate(run: list[Member], names: list[str], encoded: list[bytes], limits: Settings) -> NDArray[np.uint8]:
     """Apply every rule for a single entry; returns the reasons why entries are skipped, as `validate_names` does."""
     kinds = np.array([member.kind for member in run])
     too_long_names = too_long(encoded, limits)
-    reasons, bad_name = validate_names(names)
+    reasons = np.zeros(len(run), np.uint8)
+    reasons[~np.isin(kinds, [*FILES, SPARSE, FOLDER, CONTINUED])] = REASONS.index(SPECIAL_ENTRY)  # unknown kinds
+    reasons[np.isin(kinds, [*SPECIAL])] = REASONS.index(SPECIAL_FILE)
+    reasons[np.isin(kinds, [SYMBOLIC_LINK, HARD_LINK])] = REASONS.index(LINK)
+    reasons, bad_name = validate_names(names, reasons)
     long = (
         f"has a part of its name of more than {limits.max_name_bytes} bytes (GLASSBOX_MAX_NAME_BYTES), or more than"
         f" {LONGEST_PATH} in all"
     )
-    special = ~np.isin(kinds, [*FILES, FOLDER])
+    continued = "is the rest of a file in another volume; unpack all volumes, and pack the files into one archive"
     rules = (
         Rule(too_long_names, Invalid, "archive_path", f"{long}; shorten it"),
-        Rule(special, Invalid, "archive_special_file", "is a link, a device or a sparse file; pack plain files only"),
-        Rule((kinds == FOLDER) & (sizes > 0), Invalid, "archive_damaged", "is a folder with content"),
+        Rule(kinds == CONTINUED, Invalid, "archive_damaged", continued),
     )
     enforce(rules, names, reasons, bad_name)
     return reasons
@@ -366,6 +401,8 @@ class TarEntries:
                 "entry_too_large",
                 f"the entry is larger than {self._max_entry_bytes} bytes (GLASSBOX_MAX_ENTRY_BYTES)",
             )
+        if entry.method:
+            raise Malformed("entry_sparse", "the entry is a sparse file, which is not read; pack it without --sparse")
         content = self._window.read(entry.offset, entry.size)
         if len(content) != entry.size:
             raise Malformed("entry_damaged", "the entry cannot be unpacked: the file ends before it does")

@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from shared.archives.damage import cause_of
 from shared.archives.entries import (
     FOLDER,
+    LINK,
     LONGEST_PATH,
     REASONS,
     SPECIAL_ENTRY,
+    SPECIAL_FILE,
     Collector,
     Rows,
     Rule,
@@ -42,7 +44,7 @@ METHODS = STORED, DEFLATED = 0, 8
 UNIX = (3, 19)  # systems, in the upper half of `made_by`, whose attributes are a Unix mode; 19 is macOS
 FAT = (0, 10, 11, 14)  # systems whose attributes are those of FAT
 FAT_LABEL, FAT_FOLDER = 0x08, 0x10
-SPECIAL = (stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFSOCK)  # a FIFO is a file that was read from a pipe
+SPECIAL = (stat.S_IFCHR, stat.S_IFBLK, stat.S_IFSOCK)  # a FIFO is a file that was read from a pipe
 ENCRYPTED, UTF8 = 0x1 | 0x40 | 0x2000, 0x800  # of an entry's flags (APPNOTE 4.4.4)
 LOCAL_BYTES = 30  # of a local header, without name and extra fields
 ZIP64, UNICODE_PATH = 0x0001, 0x7075  # extra fields (APPNOTE 4.5.3, 4.6.9)
@@ -208,8 +210,11 @@ def _validate(
     """Apply every rule for a single entry; returns the reasons why entries are skipped, as `validate_names` does."""
     system, attributes = block.records["made_by"] >> 8, block.records["external"]
     kind = attributes >> 28 << 12  # the file type of the Unix mode in the upper half
-    special = np.isin(kind, SPECIAL) & np.isin(system, UNIX)
-    reasons, bad_name = validate_names(names)
+    of_unix = np.isin(system, UNIX)
+    reasons = np.zeros(len(names), np.uint8)
+    reasons[of_unix & (kind == stat.S_IFLNK)] = REASONS.index(LINK)
+    reasons[of_unix & np.isin(kind, SPECIAL)] = REASONS.index(SPECIAL_FILE)
+    reasons, bad_name = validate_names(names, reasons)
     empty = (run["size"] == 0) & (reasons == 0) & np.isin(system, FAT)
     reasons[empty & (attributes & FAT_FOLDER != 0)] = REASONS.index(FOLDER)
     reasons[empty & (attributes & FAT_LABEL != 0)] = REASONS.index(SPECIAL_ENTRY)
@@ -223,7 +228,6 @@ def _validate(
         Rule(encrypted, Invalid, "archive_encrypted", "is encrypted; send the archive without a password"),
         Rule(method, Invalid, "archive_method", "is compressed by a method other than deflate; pack it with deflate"),
         Rule(too_long(encoded, limits), Invalid, "archive_path", f"{long}; shorten it"),
-        Rule(special, Invalid, "archive_special_file", "is a link or a device; pack plain files only"),
     )
     enforce(rules, names, reasons, bad_name)
     return reasons

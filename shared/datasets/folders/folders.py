@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from shared.archives import ArchiveIndex, Contents
-from shared.archives.entries import shown
+from shared.archives.entries import LINK, shown
 from shared.datasets.content import Content, Images, Labels, Split
 from shared.datasets.duplicates import Fingerprints
 from shared.datasets.folders.colour_check import check_colour
@@ -105,9 +105,22 @@ def _read(source: Source, copies: Fingerprints | None = None) -> Content:
         colour_check=check_colour(path, archive, layout, limits, source.time) if dropped else None,
         skipped=source.problems.report(archive.skipped, source.names),
         unsupported=len(source.problems.unsupported),
-        doubts=layout.doubts,
+        doubts=(*layout.doubts, *_doubts_about_links(archive)),
         revise=partial(_revised, source, layout, len(source.problems)),
     )
+
+
+def _doubts_about_links(archive: ArchiveIndex) -> tuple[str, ...]:
+    """Return a warning if links were skipped: whole classes may be missing."""
+    if (links := archive.skipped.get(LINK)) is None:
+        return ()
+    count, name = links["count"], shown(links["names"][0])
+    what = f"1 link, {name}, was" if count == 1 else f"{count:,} links, such as {name}, were"
+    warning = (
+        f"{what} skipped: links are not followed, so the images to which they lead are not in the data set. Pack the"
+        " images themselves (tar --dereference)"
+    )
+    return (warning,)
 
 
 def _split(source: Source, shape: Shape, labels: Labels, indices: Indices) -> Split:

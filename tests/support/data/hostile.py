@@ -204,14 +204,14 @@ CORPUS = [
     Hostile("zip with a name twice", lambda: zip_of([("a", b""), ("a", b"")]), 422, "archive_duplicate"),
     Hostile("tar with a name twice", lambda: tar_of([("a", b""), ("a", b"")]), 422, "archive_duplicate"),
     # entries that are not regular files
-    Hostile("zip with a link", _zip_link, 422, "archive_special_file"),
-    Hostile("tar with a symlink", lambda: member("a", kind=b"2") + END, 422, "archive_special_file"),
-    Hostile("tar with a hard link", lambda: member("a", kind=b"1") + END, 422, "archive_special_file"),
-    Hostile("tar with a device", lambda: member("a", kind=b"3") + END, 422, "archive_special_file"),
-    Hostile("tar with a sparse file", lambda: member("a", kind=b"S") + END, 422, "archive_special_file"),
+    Hostile("zip with a link", _zip_link, 422, "archive_empty"),
+    Hostile("tar with a symlink", lambda: member("a", kind=b"2") + END, 422, "archive_empty"),
+    Hostile("tar with a hard link", lambda: member("a", kind=b"1") + END, 422, "archive_empty"),
+    Hostile("tar with a device", lambda: member("a", kind=b"3") + END, 422, "archive_empty"),
+    Hostile("tar with the rest of a file", lambda: member("a", kind=b"M") + END, 422, "archive_damaged"),
     Hostile(
-        "tar with a sparse file by pax",
-        lambda: pax({"GNU.sparse.major": "1"}) + member("a") + END, 422, "archive_special_file",
+        "tar with a sparse map after its end", lambda: member("a", kind=b"S", prefix=bytes(137) + b"\1"), 422,
+        "archive_damaged",
     ),
     # false fields
     Hostile("encrypted", lambda: with_central(ZIP, entry=0, flags=1), 422, "archive_encrypted"),

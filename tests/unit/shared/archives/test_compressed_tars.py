@@ -94,7 +94,7 @@ class TestBoth:
         ("tar", "code"),
         [
             (member("../a.png") + END, "archive_path"),
-            (member("a.png", kind=b"2") + END, "archive_special_file"),
+            (member("a.png", kind=b"2") + END, "archive_empty"),
             (member("a.png", size=b"%011o\0" % 600), "archive_damaged"),
             (member("inner.zip") + END, "archive_nested"),
         ],

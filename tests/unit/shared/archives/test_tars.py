@@ -51,20 +51,24 @@ class TestFormats:
     @pytest.mark.parametrize(
         "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE]
     )
-    def test_links_and_devices_are_refused(self, uploads: Uploads, form: int, kind: bytes) -> None:
+    def test_links_and_devices_are_skipped_and_reported(self, uploads: Uploads, form: int, kind: bytes) -> None:
         special = tarfile.TarInfo("a.png")
         special.type, special.linkname = kind, "/etc/passwd"
 
-        error = uploads.refusal(tar_of([("good.png", b""), (special, b"")], form))
+        archive = uploads.index(tar_of([("good.png", b""), (special, b"")], form))
 
-        assert error.code == "archive_special_file"
-        assert "'a.png'" in error.detail
+        code = "link" if kind in {tarfile.SYMTYPE, tarfile.LNKTYPE} else "special_file"
+        assert archive.paths(0, 9) == ["good.png"]
+        assert archive.skipped == {code: {"count": 1, "names": ["a.png"]}}
 
-    def test_a_link_with_a_long_target_is_refused(self, uploads: Uploads, form: int) -> None:
+    def test_a_tar_of_links_alone_is_refused_with_the_remedy(self, uploads: Uploads, form: int) -> None:
         special = tarfile.TarInfo("a.png")
         special.type, special.linkname = tarfile.SYMTYPE, "b" * 90 if form == tarfile.USTAR_FORMAT else "b" * 200
 
-        assert uploads.refusal(tar_of([(special, b"")], form)).code == "archive_special_file"
+        error = uploads.refusal(tar_of([(special, b"")], form))
+
+        assert error.code == "archive_empty"
+        assert "1 link ('a.png'); pack the files to which the links lead" in error.detail
 
     def test_a_truncated_archive_is_refused_unless_it_is_cut_between_two_entries(
         self, uploads: Uploads, form: int
@@ -179,13 +183,25 @@ class TestOtherWriters:
         assert uploads.names(upload) == [*names, "link-0.png", "link-1.png"]
         assert uploads.read_all(upload) == [b"one", b"two", b"two", b"one"]
 
-    def test_a_hard_link_that_is_not_to_an_earlier_file_is_refused(self, uploads: Uploads) -> None:
+    def test_a_hard_link_that_is_not_to_an_earlier_file_is_skipped(self, uploads: Uploads) -> None:
         link = tarfile.TarInfo("link.png")
         link.type, link.linkname = tarfile.LNKTYPE, "a.png"
 
-        assert uploads.refusal(tar_of([(link, b""), ("a.png", b"")])).code == "archive_special_file"
+        assert uploads.names(tar_of([(link, b""), ("a.png", b"")])) == ["a.png"]
         link.linkname = "link.png"
-        assert uploads.refusal(tar_of([("a.png", b""), (link, b"")])).code == "archive_special_file"
+        assert uploads.names(tar_of([("a.png", b""), (link, b"")])) == ["a.png"]
+
+    @pytest.mark.parametrize("kind", [b"1", b"2", b"3", b"4", b"5", b"6"])
+    def test_a_size_in_the_header_of_an_entry_without_data_is_ignored(self, uploads: Uploads, kind: bytes) -> None:
+        """POSIX.1, pax: the size of a folder is a quota; old programs write the size of a link's target."""
+        upload = member("special", kind=kind, size=b"%011o\0" % 100_000) + member("a.png", b"image") + END
+
+        assert uploads.read_all(upload) == [b"image"]
+
+    def test_the_content_of_a_hard_link_that_has_some_is_not_taken_for_a_header(self, uploads: Uploads) -> None:
+        upload = member("link", b"content" * 100, kind=b"1") + member("a.png", b"image") + END
+
+        assert uploads.read_all(upload) == [b"image"]
 
     def test_hard_links_count_with_the_content_of_their_file(self, uploads: Uploads) -> None:
         entries: list[tuple[str | tarfile.TarInfo, bytes]] = [("a.png", bytes(MiB))]
@@ -283,13 +299,38 @@ class TestRefusing:
     def test_an_unsafe_prefix_is_refused(self, uploads: Uploads) -> None:
         assert uploads.refusal(member("a.png", prefix=b"/etc") + END).code == "archive_path"
 
-    @pytest.mark.parametrize("kind", [b"S", b"M", b"Z", b"\xff"])
-    def test_sparse_files_and_unknown_kinds_are_refused(self, uploads: Uploads, kind: bytes) -> None:
-        assert uploads.refusal(member("a.png", kind=kind) + END).code == "archive_special_file"
+    @pytest.mark.parametrize("kind", [b"Z", b"9", b"\xff"])
+    def test_entries_of_unknown_kinds_are_skipped(self, uploads: Uploads, kind: bytes) -> None:
+        archive = uploads.index(member("x", b"data", kind=kind) + member("a.png") + END)
 
-    @pytest.mark.parametrize("key", ["GNU.sparse.major", "GNU.sparse.map", "SCHILY.realsize"])
-    def test_sparse_files_of_pax_headers_are_refused(self, uploads: Uploads, key: str) -> None:
-        assert uploads.refusal(pax({key: "1"}) + member("a.png") + END).code == "archive_special_file"
+        assert archive.paths(0, 9) == ["a.png"]
+        assert archive.skipped == {"special_entry": {"count": 1, "names": ["x"]}}
+
+    def test_the_rest_of_a_file_in_another_volume_is_refused(self, uploads: Uploads) -> None:
+        error = uploads.refusal(member("a.png", kind=b"M") + END)
+
+        assert error.code == "archive_damaged"
+        assert "'a.png' is the rest of a file in another volume" in error.detail
+
+    @pytest.mark.parametrize(
+        "sparse",
+        [
+            *(pax({key: "1"}) + member("a.png", b"data") for key in ("GNU.sparse.map", "SCHILY.realsize")),
+            pax({"GNU.sparse.major": "1", "GNU.sparse.name": "a.png"}) + member("GNUSparseFile.1/a.png", b"data"),
+            member("a.png", b"data", kind=b"S"),
+            member("a.png", b"data", kind=b"S", prefix=bytes(137) + b"\1")[:BLOCK]
+            + (bytes(504) + b"\1" + bytes(7) + bytes(BLOCK))  # two more blocks of its map
+            + member("a.png", b"data")[BLOCK:],
+        ],
+    )
+    def test_a_sparse_file_costs_only_itself(self, uploads: Uploads, sparse: bytes) -> None:
+        archive = uploads.index(sparse + member("b.png", b"image") + END)
+
+        assert archive.paths(0, 9) == ["a.png", "b.png"]
+        with uploads.opened(archive) as contents:
+            assert contents.read(1) == b"image"
+            with pytest.raises(Malformed, match="sparse"):
+                contents.read(0)
 
     @pytest.mark.parametrize("key", ["path", "size", "linkpath"])
     def test_a_header_that_redefines_all_entries_is_refused(self, uploads: Uploads, key: str) -> None:

@@ -160,10 +160,14 @@ class TestNames:
         assert archive.paths(0, 2) == ["./a.png", "a//b.png"]
 
     @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFSOCK])
-    def test_links_and_devices_are_refused(self, uploads: Uploads, kind: int) -> None:
-        assert uploads.refusal(zip_of([(special_file("a.png", kind | 0o777), b"/etc/passwd")])).code == (
-            "archive_special_file"
-        )
+    def test_links_and_devices_are_skipped_and_reported(self, uploads: Uploads, kind: int) -> None:
+        special = special_file("a.zip", kind | 0o777)
+
+        archive = uploads.index(zip_of([(special, b"/etc/passwd"), ("b.png", b"image")]))
+
+        assert archive.paths(0, 9) == ["b.png"]
+        code = "link" if kind == stat.S_IFLNK else "special_file"
+        assert archive.skipped == {code: {"count": 1, "names": ["a.zip"]}}
 
     def test_plain_files_and_folders_of_unix_are_accepted(self, uploads: Uploads) -> None:
         entries = [(special_file("folder/", stat.S_IFDIR | 0o755), b""), (special_file("a", stat.S_IFREG | 0o644), b"")]

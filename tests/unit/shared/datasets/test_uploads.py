@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from shared.datasets.uploads import read_upload
 from shared.errors import GlassboxError, Invalid, TooLarge, UnsupportedType
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from tests.support.data.archives import zip_of
+from tests.support.data.archives import special_file, zip_of
 from tests.support.data.files import files_below
 from tests.support.data.folders import KINDS, bright, class_folders, easy_folders, split_folders
 from tests.support.data.images import encoded, png, smooth
@@ -461,6 +462,16 @@ class TestSkipping:
             "hidden": {"count": 1, "names": ["bee/.hidden.png"]},
             "not_an_image": {"count": 3, "names": ["overview.txt", "ant/notes.docx", "lists/a.csv"]},
         }
+
+    def test_links_are_skipped_with_a_warning(self, stored_manifest: Store) -> None:
+        files: list[tuple[str | zipfile.ZipInfo, bytes]] = [*class_folders(*easy_images(30)).items()]
+        link = (special_file("dog/1.png", 0o120777), b"../ant/0.png")
+
+        manifest = stored_manifest(zip_of([*files, link]))
+
+        assert manifest.classes == KINDS
+        assert manifest.skipped == {"link": {"count": 1, "names": ["dog/1.png"]}}
+        assert any("1 link, 'dog/1.png', was skipped" in warning for warning in manifest.warnings)
 
     def test_images_of_unsupported_formats_are_skipped_with_a_warning(self, stored_manifest: Store) -> None:
         manifest = stored_manifest(zip_of(easy_folders() | {"bee/photo.jxl": b"\xff\x0a\0\0"}))
