@@ -24,7 +24,7 @@ const SHAPES = {
 
 /**
  * A section with a heading, and how to get the same without the page.
- * @param {string} title
+ * @param {string | Node} title
  * @param {Recipe | null} recipe
  * @param {...import("../parts/dom.js").Child} children
  */

@@ -5,6 +5,7 @@ import { empty, load, panel, problem } from "../common/panel.js";
 import { bars } from "../parts/charts/bars.js";
 import { h, replace } from "../parts/dom.js";
 import { percent, plain } from "../parts/format.js";
+import { paced } from "../parts/paced.js";
 import { pad } from "../parts/pictures/pad.js";
 
 /** @typedef {import("../parts/router.js").Page} Page */
@@ -46,19 +47,14 @@ function content(page, models) {
   let version = null;
   /** @type {Picture | null} */
   let picture = null;
-  let last = 0;
-  let timer = 0;
-  let busy = false;
-  let stale = false;
-
+  const ask = paced(request, PAUSE, page.signal);
   const drawing = pad({
     onchange(next) {
       picture = next;
-      stale = true;
       ask();
     },
   });
-  page.signal.addEventListener("abort", () => (drawing.destroy(), clearTimeout(timer)), { once: true });
+  page.signal.addEventListener("abort", drawing.destroy, { once: true });
 
   /** Read the chosen version: its classes, and the shape of its images. */
   async function take() {
@@ -72,28 +68,16 @@ function content(page, models) {
       replace(about, h("a", { href: `/ui/models/${encodeURIComponent(model)}/${version.version}` }, `version ${version.version}`),
         `, images of ${version.input.image_shape.join(" × ")}, test accuracy ${percent(version.metrics.test_accuracy)} · `,
         h("a", { href: address(`/ui/glass/${encodeURIComponent(model)}/${version.version}`, { dataset: version.dataset, split: "test", index: 0 }) }, "look inside"));
-      stale = true;
       ask();
     } catch (error) {
       if (!page.signal.aborted) replace(failure, problem(error, () => void take(), page.signal));
     }
   }
 
-  /** Ask for the newest picture: one request at a time, and not more often than each 50 ms. */
-  function ask() {
-    clearTimeout(timer);
-    if (busy || !stale || !version) return;
-    const wait = last + PAUSE - performance.now();
-    if (wait > 0) timer = setTimeout(ask, wait);
-    else void request();
-  }
-
   async function request() {
-    stale = false;
     const now = picture;
+    if (!version) return;
     if (!now) return blank();
-    busy = true;
-    last = performance.now();
     try {
       const { path, body, pixels } = asked(now, version);
       const found = await send("POST", path, body, { signal: page.signal, headers: body instanceof Blob ? { "Content-Type": body.type || BINARY } : {} });
@@ -102,11 +86,8 @@ function content(page, models) {
       if (now instanceof Blob) await look(now);
     } catch (error) {
       if (page.signal.aborted) return;
-      const again = () => ((stale = true), ask());
-      replace(failure, problem(error, again, page.signal));
+      replace(failure, problem(error, ask, page.signal));
     }
-    busy = false;
-    ask();
   }
 
   /** Show what the service made of a file. @param {Blob} file */

@@ -1,15 +1,16 @@
 /** One version's explanation of the image: probabilities, the map with its control, and the layers, whose units open. */
 
 import { address, send } from "../../api.js";
-import { panel, problem } from "../../common/panel.js";
+import { panel, problem, warnings } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { name, number, percent, plain } from "../../parts/format.js";
 import { bars } from "../../parts/charts/bars.js";
 import { cells } from "../../parts/pictures/cells.js";
-import { activations, largest, picture, signed } from "../../parts/pictures/maps.js";
+import { activations, largest, picture, signed, surface } from "../../parts/pictures/maps.js";
 import { titleOf, unit } from "./unit.js";
 
 export const METHODS = { integrated_gradients: "integrated gradients", gradient_x_input: "gradient × input", gradient: "gradient", occlusion: "occlusion" };
+const MOST_CLASSES = 12; // with the largest probabilities
 const MOST_MAPS = 64; // feature maps of a layer that are shown
 const ROUNDING = 1e-6; // of the difference; a smaller gap is shown as 0
 
@@ -21,13 +22,17 @@ const ROUNDING = 1e-6; // of the difference; a smaller gap is shown as 0
  *   `title` is shown if there are two columns; `key` names the opened unit in the address
  */
 export function column(route, { title, key, setQuery, signal }) {
+  const failure = h("div");
   const results = h("div", { "aria-live": "polite" });
   const layers = h("div");
   const opened = h("div", { tabindex: -1, class: "unit" });
+  /** @type {ReturnType<typeof sheet> | null} what the first answer built, and later ones change */
+  let shown = null;
   /** @type {any} */
   let found = null;
   /** @type {any} */
   let image = null;
+  let turn = 0;
   let chosen = parsed(new URLSearchParams(location.search).get(key));
 
   /** @param {Chosen | null} next */
@@ -55,28 +60,36 @@ export function column(route, { title, key, setQuery, signal }) {
 
   /** The opened unit stands after its layer; one of the last layer, the classes, before all. */
   function arrange() {
-    if (!found) return;
+    if (!found || !shown) return replace(layers);
     const at = found.layers.findIndex((/** @type {any} */ each) => each.name === chosen?.layer);
-    const all = found.layers.map((/** @type {any} */ each) => layer(each, (next) => void open(next)));
-    all.splice(at + 1, 0, opened);
-    replace(layers, all);
+    replace(layers, shown.layers.toSpliced(at + 1, 0, opened));
   }
 
   /** @param {any} next @param {Record<string, string | number | null>} options */
   async function ask(next, options) {
     image = next;
+    const mine = ++turn;
     try {
-      found = await send("POST", address(`${route}/explain`, options), image, { signal });
-      replace(results, view(found, (index) => void open({ layer: `layer${found.layers.length + 1}`, unit: index })));
-      arrange();
+      const answer = await send("POST", address(`${route}/explain`, options), image, { signal });
+      if (mine !== turn) return; // an image or a setting has changed since
+      found = answer;
+      if (!shown) {
+        shown = sheet(found, (next) => void open(next));
+        replace(results, shown.element);
+        arrange();
+      }
+      shown.set(found);
+      replace(failure);
     } catch (error) {
-      found = null;
-      if (!signal.aborted) replace(results, problem(error, () => void ask(next, options), signal));
-      replace(layers);
+      if (signal.aborted || mine !== turn) return;
+      found = shown = null;
+      replace(failure, problem(error, () => void ask(next, options), signal));
+      replace(results);
+      arrange();
     }
   }
 
-  const element = h("div", { class: "column" }, title && h("h2", name(title)), results, layers);
+  const element = h("div", { class: "column" }, title && h("h2", name(title)), failure, results, layers);
   return { element, ask, refresh, input: () => found?.input };
 }
 
@@ -88,71 +101,95 @@ function parsed(text) {
   return row === undefined ? { layer, unit } : { layer, unit, row, column };
 }
 
-/** @param {any} found @param {(index: number) => void} open opens a class */
-function view(found, open) {
-  const { input, prediction, classes, probabilities, logits, attribution, warnings = [] } = found;
+/**
+ * The panels of a version. All its answers have the same shapes: `set` changes numbers and pictures in place, so that a
+ * stroke of a drawing costs little.
+ * @param {any} first @param {(chosen: Chosen) => void} open
+ */
+function sheet({ input, layers: kinds }, open) {
   const shape = { height: input.pixels.length, width: input.pixels[0].length, channels: input.pixels[0][0].length ?? 1 };
-  const map = attribution.values.flat(2);
-  const order = classes.map((/** @type {string} */ _, /** @type {number} */ i) => i).sort((/** @type {number} */ a, /** @type {number} */ b) => probabilities[b] - probabilities[a]).slice(0, 12);
-  const probability = bars({ label: "Probabilities", format: percent, most: 1, items: order.map((/** @type {number} */ i) => ({ label: plain(classes[i]), value: probabilities[i], selected: classes[i] === attribution.target, onselect: () => open(i) })) });
-  const target = plain(attribution.target);
-  const what = attribution.against === null ? `the logit of ${target}` : `the logit of ${target} less that of ${plain(attribution.against)}`;
-  return [
-    warnings.map((/** @type {string} */ text) => h("p", { class: "warning" }, plain(text))),
-    h("div", { class: "grid" },
-      panel("What the network sees", null,
-        picture(input.pixels.flat(2), { ...shape, label: `the image as the network gets it, ${shape.height} × ${shape.width}` }),
-        h("p", { class: "small" }, `${shape.height} × ${shape.width}, predicted: `, h("strong", name(prediction.label)), ` ${percent(prediction.confidence)}`, input.label && ` · its class: ${plain(input.label)}`, input.inverted && " · light and dark exchanged")),
-      panel("Probabilities", null, probability.element, h("p", { class: "small" }, `Logits from ${number(Math.min(...logits))} to ${number(Math.max(...logits))}. Choose a class to open its sum.`)),
-      panel(`Which pixels raise ${what}`, null,
-        signed(map, { ...shape, label: `attribution by ${attribution.method}` }),
-        h("p", { class: "small" }, "Orange raises it, blue lowers it; the scale ends at the 98th percentile."),
-        completeness(attribution)),
-      panel("The same with random weights", null, attribution.control
-        ? [signed(attribution.control.values.flat(2), { ...shape, label: "attribution with random weights" }),
-          h("p", { class: "small" }, `Rank correlation with the map: ${number(attribution.control.rank_correlation)}. Near 1, the map shows the image and not what the network has learned.`)]
-        : h("p", { class: "soft" }, "Computed when the drawing rests."))),
-  ];
+  const [seen, map, random] = [surface(shape), surface(shape), surface(shape)];
+  const [predicted, logits, sums, correlation] = ["small", "small", "completeness", "small"].map((kind) => h("p", { class: kind }));
+  const [texts, score] = [h("div"), h("span")];
+  const control = h("div", random);
+  const probability = bars({ label: "Probabilities", format: percent, most: 1 });
+  const parts = kinds.map((/** @type {any} */ kind) => layer(kind, open));
+  const classLayer = `layer${kinds.length + 1}`;
+  const element = h("div", texts, h("div", { class: "grid" },
+    panel("What the network sees", null, seen, predicted),
+    panel("Probabilities", null, probability.element, logits),
+    panel(score, null, map, h("p", { class: "small" }, "Orange raises it, blue lowers it; the scale ends at the 98th percentile."), sums),
+    panel("The same with random weights", null, control, correlation)));
+
+  /** @param {any} found */
+  function set({ input, prediction, classes, probabilities, logits: z, attribution, layers, warnings: said = [] }) {
+    replace(texts, warnings(said));
+    picture(input.pixels.flat(2), { ...shape, label: `the image as the network gets it, ${shape.height} × ${shape.width}` }, seen);
+    replace(predicted, `${shape.height} × ${shape.width}, predicted: `, h("strong", name(prediction.label)), ` ${percent(prediction.confidence)}`, input.label && ` · its class: ${plain(input.label)}`, input.inverted && " · light and dark exchanged");
+    const order = classes.map((/** @type {string} */ _, /** @type {number} */ i) => i).sort((/** @type {number} */ a, /** @type {number} */ b) => probabilities[b] - probabilities[a]).slice(0, MOST_CLASSES);
+    probability.set(order.map((/** @type {number} */ i) => ({ label: plain(classes[i]), value: probabilities[i], selected: classes[i] === attribution.target, onselect: () => open({ layer: classLayer, unit: i }) })));
+    logits.textContent = `Logits from ${number(Math.min(...z))} to ${number(Math.max(...z))}. Choose a class to open its sum.`;
+    score.textContent = `Which pixels raise the logit of ${plain(attribution.target)}${attribution.against === null ? "" : ` less that of ${plain(attribution.against)}`}`;
+    signed(attribution.values.flat(2), { ...shape, label: `attribution by ${attribution.method}` }, map);
+    sums.textContent = completeness(attribution);
+    control.hidden = !attribution.control;
+    if (attribution.control) signed(attribution.control.values.flat(2), { ...shape, label: "attribution with random weights" }, random);
+    correlation.textContent = attribution.control
+      ? `Rank correlation with the map: ${number(attribution.control.rank_correlation)}. Near 1, the map shows the image and not what the network has learned.`
+      : `Computed when the drawing rests${attribution.steps ? `; until then the map has ${attribution.steps} steps` : ""}.`;
+    parts.forEach((/** @type {any} */ part, /** @type {number} */ i) => part.set(layers[i].activations));
+  }
+
+  return { element, layers: parts.map((/** @type {any} */ part) => part.element), set };
 }
 
 /** @param {any} attribution */
 function completeness({ completeness: sums, method }) {
-  if (!sums) return h("p", { class: "small" }, `The method ${METHODS[/** @type {keyof typeof METHODS} */ (method)]} claims no sum.`);
+  if (!sums) return `The method ${METHODS[/** @type {keyof typeof METHODS} */ (method)]} claims no sum.`;
   const { sum, difference, gap, correction } = sums;
   const error = gap - correction;
   const before = correction ? `; before it was corrected by the score, the integral was off by ${number(error)}${difference ? ` (${percent(Math.abs(error / difference), 2)})` : ""}` : "";
-  return h("p", { class: "completeness" }, `The map sums to ${number(sum)}; the score differs from the baseline's by ${number(difference)}; gap ${number(Math.abs(gap) < ROUNDING * Math.abs(difference) ? 0 : gap)}${before}.`);
+  return `The map sums to ${number(sum)}; the score differs from the baseline's by ${number(difference)}; gap ${number(Math.abs(gap) < ROUNDING * Math.abs(difference) ? 0 : gap)}${before}.`;
 }
 
-/** @param {any} found @param {(chosen: Chosen) => void} open */
-function layer({ name: title, kind, activation, shape, activations: values }, open) {
-  const heading = `${title}: ${kind}, ${shape.join(" × ")}, ${activation}`;
-  const flat = values.flat(2);
-  const active = flat.filter((/** @type {number} */ value) => value > 0).length;
-  const note = h("p", { class: "small" }, `${number(active)} of ${number(flat.length)} activations are above 0; the largest is ${number(flat.reduce((/** @type {number} */ a, /** @type {number} */ b) => Math.max(a, b)))}.`);
-  if (kind === "dense") {
-    const width = Math.min(32, flat.length);
-    const height = Math.ceil(flat.length / width);
-    const padded = [...flat, ...Array(height * width - flat.length).fill(0)];
-    const label = `${flat.length} activations of ${title}`;
-    return panel(heading, null, cells(activations(padded, { height, width, size: Math.min(640, width * 20), label }), {
-      height, width, count: flat.length, label,
-      name: (cell) => `unit ${cell}: ${number(flat[cell])}`,
-      onopen: (cell) => open({ layer: title, unit: cell }),
-    }), note);
-  }
-  const [height, width, filters] = shape;
-  const count = Math.min(filters, MOST_MAPS);
-  const across = Math.min(count, 10);
+/** A layer: its units as cells, or its filters as maps, with a gap between them. @param {any} found @param {(chosen: Chosen) => void} open */
+function layer({ name: title, kind, activation, shape }, open) {
+  const isDense = kind === "dense";
+  const [high, wide, filters] = isDense ? [1, 1, shape[0]] : [shape[0] + 1, shape[1] + 1, shape[2]];
+  const count = isDense ? filters : Math.min(filters, MOST_MAPS);
+  const across = Math.min(count, isDense ? 32 : 10);
   const down = Math.ceil(count / across);
-  const [tall, wide] = [height + 1, width + 1]; // with a gap between the maps
-  const sheet = new Float32Array(down * tall * across * wide);
-  for (let f = 0; f < count; f++) for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) sheet[(Math.floor(f / across) * tall + y) * across * wide + (f % across) * wide + x] = values[y][x][f];
-  const label = `${count} feature maps of ${title}`;
-  const canvas = activations(sheet, { height: down * tall, width: across * wide, most: largest(flat) || 1, size: 64 * Math.max(across, down), label });
-  return panel(heading, null, cells(canvas, {
-    height: down, width: across, count, label,
-    name: (cell) => `filter ${cell}, at most ${number(values.flat().reduce((/** @type {number} */ top, /** @type {number[]} */ place) => Math.max(top, place[cell]), -Infinity))}`,
-    onopen: (cell, inside) => open({ layer: title, unit: cell, ...(inside && { row: Math.min(height - 1, Math.floor(inside[0] * tall)), column: Math.min(width - 1, Math.floor(inside[1] * wide)) }) }),
+  const size = isDense ? Math.min(640, 20 * across) : 64 * Math.max(across, down);
+  const whole = { height: down * high, width: across * wide, size, label: isDense ? `${count} activations of ${title}` : `${count} feature maps of ${title}` };
+  const canvas = surface(whole);
+  const note = h("p", { class: "small" });
+  /** @type {number[]} by place, and at each place by filter */
+  let values = [];
+  const greatest = (/** @type {number} */ filter) => {
+    let most = -Infinity;
+    for (let i = filter; i < values.length; i += filters) most = Math.max(most, values[i]);
+    return most;
+  };
+  const element = panel(`${title}: ${kind}, ${shape.join(" × ")}, ${activation}`, null, cells(canvas, {
+    height: down, width: across, count, label: whole.label,
+    name: (cell) => (isDense ? `unit ${cell}: ${number(values[cell])}` : `filter ${cell}, at most ${number(greatest(cell))}`),
+    onopen: (cell, inside) => open({ layer: title, unit: cell, ...(!isDense && inside && { row: Math.min(shape[0] - 1, Math.floor(inside[0] * high)), column: Math.min(shape[1] - 1, Math.floor(inside[1] * wide)) }) }),
   }), filters > count && h("p", { class: "soft" }, `${count} of ${filters} feature maps are shown.`), note);
+
+  /** @param {any[]} next */
+  function set(next) {
+    values = next.flat(2);
+    const sheet = new Float32Array(whole.height * whole.width);
+    values.forEach((value, i) => {
+      const filter = i % filters;
+      const [y, x] = [Math.floor(i / filters / shape[1]), Math.floor(i / filters) % shape[1]];
+      if (isDense) sheet[i] = value;
+      else if (filter < count) sheet[(Math.floor(filter / across) * high + y) * whole.width + (filter % across) * wide + x] = value;
+    });
+    activations(sheet, { ...whole, most: largest(values) || 1 }, canvas);
+    const active = values.filter((value) => value > 0).length;
+    note.textContent = `${number(active)} of ${number(values.length)} activations are above 0; the largest is ${number(values.reduce((a, b) => Math.max(a, b)))}.`;
+  }
+
+  return { element, set };
 }

@@ -6,13 +6,16 @@ import { load, panel } from "../../common/panel.js";
 import { imagesOf } from "../../common/pictures.js";
 import { h, replace } from "../../parts/dom.js";
 import { name, number, plain } from "../../parts/format.js";
+import { paced } from "../../parts/paced.js";
 import { picture } from "../../parts/pictures/maps.js";
 import { pad } from "../../parts/pictures/pad.js";
 import { METHODS, column } from "./column.js";
 
 const BASELINES = ["black", "mean", "blurred"];
 const PAUSE = 50; // milliseconds between requests while a person draws: at most 20 a second
-const CONTROL_SEED = 0;
+const REST = 250; // milliseconds without a change of the drawing, after which everything is computed
+const QUICK = { steps: 16, random_weights_seed: null };
+const WHOLE = { random_weights_seed: 0 };
 const MOST_VERSIONS = 50; // to compare with, in the list
 
 /** @param {import("../../parts/router.js").Page} page */
@@ -24,16 +27,19 @@ export async function show({ root, params, query, signal, title, setQuery }) {
   const route = routeOf(version);
   /** @type {object | Blob | null} the body of a request: the place of an image, numbers, or a file */
   let image = placeOf(query);
-  let asking = false;
-  /** @type {boolean | null} whether the question that waits is about a drawing */
-  let waiting = null;
+  let asked = 0;
+  let rest = 0;
+  const follow = paced(async () => {
+    await explain(QUICK);
+    if (!signal.aborted) rest = setTimeout(ask, REST);
+  }, PAUSE, signal);
   const results = h("div", { class: "columns" });
   const changed = h("p", { class: "small" });
   /** @type {string | null} width and height of a file, which the network gets in its own shape */
   let original = null;
   const neighbours = h("div");
   const drawing = pad({ onchange: drawn });
-  signal.addEventListener("abort", drawing.destroy);
+  signal.addEventListener("abort", () => (drawing.destroy(), clearTimeout(rest)));
   const controls = h("div", { class: "fields" });
   const first = h("p", { class: "soft" });
   replace(
@@ -61,7 +67,9 @@ export async function show({ root, params, query, signal, title, setQuery }) {
     original = null;
     if (found instanceof Blob) void createImageBitmap(found).then((bitmap) => (original = `${bitmap.width} × ${bitmap.height}`), () => {});
     setQuery({ dataset: null, split: null, index: null, job: null });
-    void ask(true);
+    clearTimeout(rest);
+    if (found instanceof Blob) void ask();
+    else follow();
   }
 
   /** Step through the images of a data set or a batch that the address names. */
@@ -117,28 +125,22 @@ export async function show({ root, params, query, signal, title, setQuery }) {
     ];
   }
 
-  /** @param {boolean} [drawing] the control with random weights waits until the drawing rests */
-  async function ask(drawing = false) {
+  /** Show everything about the image: what takes long waits until a drawing rests. */
+  async function ask() {
     if (!image) return replace(changed, "Draw a digit, or choose an image.");
-    if (asking) {
-      waiting = drawing;
-      return;
-    }
-    asking = true;
+    if (await explain(WHOLE)) await Promise.all([nearest(), ...columns.map((each) => each.refresh())]);
+  }
+
+  /** Return whether nothing newer was asked meanwhile. @param {Record<string, number | null>} extent */
+  async function explain(extent) {
+    const turn = ++asked;
     const now = new URLSearchParams(location.search);
-    const options = { ...Object.fromEntries(["target", "against", "method", "baseline"].map((key) => [key, now.get(key)])), random_weights_seed: drawing ? null : CONTROL_SEED };
+    const options = { ...Object.fromEntries(["target", "against", "method", "baseline"].map((key) => [key, now.get(key)])), ...extent };
     await Promise.all(columns.map((each) => each.ask(image, options)));
+    if (turn !== asked) return false;
     const input = columns[0]?.input();
     replace(changed, original && input && `The file has ${original} pixels (width × height). The network gets ${input.pixels[0].length} × ${input.pixels.length}${input.pixels[0][0].length ? "" : ", as gray levels"}.`);
-    await new Promise((resolve) => setTimeout(resolve, PAUSE));
-    asking = false;
-    if (waiting !== null && !signal.aborted) {
-      const next = waiting;
-      waiting = null;
-      return ask(next);
-    }
-    if (drawing && !signal.aborted) return ask();
-    await Promise.all([nearest(), ...columns.map((each) => each.refresh())]);
+    return !signal.aborted;
   }
 
   async function nearest() {

@@ -9,10 +9,26 @@ const CLIPPED = 0.98; // of the magnitudes; larger ones have the last colour
  * `label` says in words what the picture shows; `size` is its longer side on the page, in pixels
  */
 
-/** A picture of numbers from 0 to 255, (H, W) or (H, W, 3). @param {ArrayLike<number>} pixels @param {Shape} shape */
-export function picture(pixels, shape) {
+/** @type {WeakMap<HTMLCanvasElement, () => void>} what each shows */
+const drawn = new WeakMap();
+
+/** An empty canvas for a picture, which is drawn again if the theme changes. @param {Omit<Shape, "label">} shape */
+export function surface({ height, width, size = 196 }) {
+  const canvas = h("canvas", { width, height, role: "img", class: "map" });
+  const scale = size / Math.max(height, width);
+  canvas.style.width = `${width * scale}px`;
+  canvas.style.height = `${height * scale}px`;
+  document.addEventListener("themechange", function redraw() {
+    if (canvas.isConnected) drawn.get(canvas)?.();
+    else document.removeEventListener("themechange", redraw);
+  });
+  return canvas;
+}
+
+/** A picture of numbers from 0 to 255, (H, W) or (H, W, 3). @param {ArrayLike<number>} pixels @param {Shape} shape @param {HTMLCanvasElement} [canvas] */
+export function picture(pixels, shape, canvas = surface(shape)) {
   const { channels = 1 } = shape;
-  return painted(shape, (image) => {
+  return painted(canvas, shape, (image) => {
     for (let i = 0; i < image.length / 4; i++) {
       for (let c = 0; c < 3; c++) image[4 * i + c] = pixels[channels * i + (channels === 3 ? c : 0)];
       image[4 * i + 3] = 255;
@@ -23,21 +39,25 @@ export function picture(pixels, shape) {
 /**
  * Signed numbers: zero has the paper's colour, the scale is symmetric. Channels are summed. Redrawn if the theme changes.
  * @param {ArrayLike<number>} values @param {Shape & {most?: number}} shape `most`: the number with the last colour
+ * @param {HTMLCanvasElement} [canvas]
  */
-export function signed(values, shape) {
+export function signed(values, shape, canvas = surface(shape)) {
   const sums = summed(values, shape);
   const most = shape.most ?? (largest(sums) || 1);
-  return painted(shape, (image, colour) => {
+  return painted(canvas, shape, (image, colour) => {
     const [paper, minus, plus] = [colour("--paper"), colour("--minus"), colour("--plus")];
     sums.forEach((value, i) => mix(image, i, paper, value < 0 ? minus : plus, Math.min(1, Math.abs(value) / most)));
   });
 }
 
-/** Numbers of a layer: the larger the magnitude, the more ink. @param {ArrayLike<number>} values @param {Shape & {most?: number}} shape */
-export function activations(values, shape) {
+/**
+ * Numbers of a layer: the larger the magnitude, the more ink.
+ * @param {ArrayLike<number>} values @param {Shape & {most?: number}} shape @param {HTMLCanvasElement} [canvas]
+ */
+export function activations(values, shape, canvas = surface(shape)) {
   const numbers = Array.from(values);
   const most = shape.most ?? (largest(numbers) || 1);
-  return painted(shape, (image, colour) => {
+  return painted(canvas, shape, (image, colour) => {
     const [paper, ink] = [colour("--paper"), colour("--train")];
     numbers.forEach((value, i) => mix(image, i, paper, ink, Math.min(1, Math.abs(value) / most)));
   });
@@ -57,24 +77,19 @@ function summed(values, { height, width, channels = 1 }) {
 }
 
 /**
+ * @param {HTMLCanvasElement} canvas of this shape
  * @param {Shape} shape
  * @param {(image: Uint8ClampedArray, colour: (token: string) => number[]) => void} paint
  */
-function painted({ height, width, label, size = 196 }, paint) {
-  const canvas = h("canvas", { width, height, role: "img", "aria-label": label, class: "map" });
-  const scale = size / Math.max(height, width);
-  canvas.style.width = `${width * scale}px`;
-  canvas.style.height = `${height * scale}px`;
+function painted(canvas, { height, width, label }, paint) {
+  canvas.setAttribute("aria-label", label);
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const draw = () => {
     const image = context.createImageData(width, height);
     paint(image.data, colour);
     context.putImageData(image, 0, 0);
   };
-  document.addEventListener("themechange", function redraw() {
-    if (canvas.isConnected) draw();
-    else document.removeEventListener("themechange", redraw);
-  });
+  drawn.set(canvas, draw);
   draw();
   return canvas;
 }

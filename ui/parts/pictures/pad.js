@@ -87,7 +87,9 @@ export function pad({ onchange }) {
   function report() {
     paint();
     if (!strokes.length) return onchange(null);
-    const ink = context.getImageData(0, 0, SIDE, SIDE).data.filter((_, i) => i % 4 === 3);
+    const { data } = context.getImageData(0, 0, SIDE, SIDE);
+    const ink = new Uint8Array(SIDE * SIDE);
+    for (let i = 0; i < ink.length; i++) ink[i] = data[4 * i + 3];
     onchange({ gray: normal.checked ? normalised(ink, SIDE) : shrunk(ink, SIDE, [0, 0, SIDE, SIDE], 28), size: 28 });
   }
 
