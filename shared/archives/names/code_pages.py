@@ -6,19 +6,27 @@ so it is chosen for all of them together: each code page that can decode them is
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable
-from functools import cache
+
+from shared.archives.names.languages import (
+    MISPLACED,
+    SYMBOLS,
+    WORD,
+    is_central_european,
+    is_korean,
+    is_western,
+    script_of,
+)
 
 UTF_8 = "utf-8"
 ZIP_DEFAULT, TAR_DEFAULT = "cp437", "latin-1"  # decode any bytes
 
 ENOUGH = 500  # distinct parts of names from which a code page is chosen
 PRIOR = 0.15  # for the code page that the format of zips names
-WORD = re.compile(r"[^\W\d_]+")
 EASTERN, WESTERN = frozenset("ąćčďđęěĺľłńňőŕřśşšţťůűźžżăș"), frozenset("áäâçéëíîóôößúüý")
-EASTERN_ALONE = 4  # distinct letters of Central European alphabets, of which a Western text would have symbols instead
+EASTERN_ALONE = 4  # distinct letters of Central European alphabets that suffice if a Western reading is plausible, too
+WESTERN_PAGES = ("cp437", "cp850", "cp1252")
 RARER = 0.2  # by which the mean score of a Western code page may be lower
 KANA_ALONE = 4  # kana among which a Chinese text would have a character that EUC-JP lacks
 HANGUL_ALONE = 7  # distinct syllables among which a Chinese text would have a character outside the range of hangul
@@ -79,11 +87,6 @@ def _text(part: bytes, encoding: str) -> str | None:
         return None
 
 
-@cache
-def _script(character: str) -> str:
-    return unicodedata.name(character, "").partition(" ")[0]
-
-
 def _words(text: str, script: str) -> float:
     """Score an alphabet: words of one script, with capital letters only at the start or throughout."""
     total = 0.0
@@ -91,7 +94,7 @@ def _words(text: str, script: str) -> float:
         high = sum(letter > "\x7f" for letter in word)
         if high == 0:
             continue
-        one_script = all(_script(letter) == script for letter in word)
+        one_script = all(script_of(letter) == script for letter in word)
         if not one_script or not (word.islower() or word.isupper() or word.istitle()):
             total += -0.5 * high
         elif script != "LATIN":
@@ -100,7 +103,8 @@ def _words(text: str, script: str) -> float:
             share = high / len(word)  # most letters of a Latin word are those of ASCII
             total += high * (0.9 if share < 0.5 else 0.5 if share < 1 else 0.3)
     symbols = [character for character in WORD.sub("", text) if character > "\x7f"]
-    return total - 0.5 * sum(character not in "¡¢£¥ª«°º»¿–—’" for character in symbols)
+    total -= 3.0 * len(MISPLACED.findall(text))
+    return total - 0.5 * sum(character not in SYMBOLS for character in symbols)
 
 
 def _latin(text: str) -> float:
@@ -110,13 +114,22 @@ def _latin(text: str) -> float:
 def _central_european(text: str) -> float:
     """Score the alphabets between German and Russian: lower than Western ones, with which they share most bytes.
 
-    A single letter of these alphabets may be a symbol of a Western code page, such as `ź` and `½`.
+    A single letter of these alphabets may be a symbol of a Western code page, such as `ź` and `½`. They are not lower
+    if the names may be of one of these languages, but not of a Western one.
     """
+    if is_central_european(text) and not any(map(is_western, _in_western_pages(text))):
+        return 1.2 * _words(text, "LATIN") + PRIOR * sum(letter > "\x7f" for letter in text)
     high = [letter for letter in text.lower() if letter > "\x7f"]
     if len(EASTERN & set(high)) < EASTERN_ALONE:
         return -0.5 * len(high)
     others = sum(letter not in EASTERN and letter not in WESTERN for letter in high)
     return _words(text, "LATIN") - 1.5 * others - RARER * len(high)
+
+
+def _in_western_pages(text: str) -> list[str]:
+    """Return the names of these bytes in the code pages of Western Europe that can decode them."""
+    readings = (_text(text.encode("cp852"), encoding) for encoding in WESTERN_PAGES)
+    return [reading for reading in readings if reading is not None]
 
 
 def _cyrillic(text: str) -> float:
@@ -134,8 +147,8 @@ def _japanese_of_unix(text: str) -> float:
 
 def _any_script(text: str) -> float:
     """Score a text in UTF-8: any characters are usual, except for Latin letters with accents alone."""
-    others = sum(character > "\x7f" and _script(character) != "LATIN" for character in text)
-    return 0.9 * others + max(0.0, _latin("".join(c for c in text if c <= "\x7f" or _script(c) == "LATIN")))
+    others = sum(character > "\x7f" and script_of(character) != "LATIN" for character in text)
+    return 0.9 * others + max(0.0, _latin("".join(c for c in text if c <= "\x7f" or script_of(c) == "LATIN")))
 
 
 def _japanese(text: str) -> float:
@@ -185,10 +198,11 @@ _korean_syllables = _double_byte("cp949", range(0xB0, 0xC9), range(0), 1.0, 0xA1
 
 
 def _korean(text: str) -> float:
-    """Score by the syllables of the standard; the same bytes are also Chinese characters, which are more numerous."""
+    """Score by the syllables of the standard; the same bytes are also Chinese characters, which are more usual."""
     syllables = [character for character in text if character > "\x7f"]
-    alone = len(set(syllables)) >= HANGUL_ALONE
-    return _korean_syllables(text) * (0.85 if alone else 0.7)
+    if is_korean(text):
+        return _korean_syllables(text)
+    return _korean_syllables(text) * (0.85 if len(set(syllables)) >= HANGUL_ALONE else 0.7)
 
 
 CODE_PAGES: dict[str, Score] = {
