@@ -65,7 +65,7 @@ COMMON_HANGUL = frozenset(
     "증지직진질집차참찾처천청체초최추출치친카코크키타태터테토통트특티파판편평포표프피필하학한할함합항"
     "해했행현형호화확활회후히"
 )
-"""The 300 most frequent syllables: 0.83 of those in Korean words, 0.13 of the syllables as which Chinese can be read."""
+"""The 300 most frequent syllables: 0.83 of those in Korean words, 0.13 of those as which Chinese can be read."""
 
 COMMON_HANZI = frozenset(
     "三不东两个么了二交产人今从代们件任会传但何你保党入全公共关其内军决几出分划利别到前力办加动化北区"
