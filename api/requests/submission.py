@@ -49,6 +49,10 @@ class Submission:
             return None if self._reasons is None else self._reasons.of(job)
         return None
 
+    def processes(self, kind: Kind) -> int:
+        """Return how many processes are online for this kind of job."""
+        return self._task_queue.processes_online(kind)
+
     def reject_if_full(self, kind: Kind) -> None:
         """Raise `TooMany` if the queue holds its maximum number of jobs, or `Unavailable` if Redis is full.
 

@@ -15,6 +15,9 @@ Invert = Literal["never", "always", "auto"]
 MIN_SHARDS = 16
 """The minimum number of shards of an archive, so that several processes can share it; `MIN_SHARD_IMAGES` prevails."""
 
+SHARDS_PER_PROCESS = 4
+"""The minimum number of shards for each process, so that few processes wait for the last shard of another."""
+
 MIN_SHARD_IMAGES = 256
 """The minimum number of images of a shard, because each shard costs some milliseconds, mostly for the disk."""
 
@@ -111,6 +114,10 @@ class BatchSpecification(Specification):
     source: str | None = None
 
 
-def shard_size(images: int, most: int) -> int:
-    """Return how many images a shard of an archive of `images` has: `most`, or fewer to make more shards."""
-    return min(most, max(MIN_SHARD_IMAGES, -(-images // MIN_SHARDS)))
+def shard_size(images: int, most: int, processes: int) -> int:
+    """Return how many images a shard of an archive of `images` has: `most`, or fewer to make more shards.
+
+    processes: the number of classifiers' processes that are online.
+    """
+    shards = max(MIN_SHARDS, SHARDS_PER_PROCESS * processes)
+    return min(most, max(MIN_SHARD_IMAGES, -(-images // shards)))

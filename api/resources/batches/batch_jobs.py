@@ -99,7 +99,7 @@ def blueprint(
                 compares_with_training=invert == "auto" and version.brightness is not None,
                 error_threshold=options.error_threshold,
                 passed_over=index.passed_over,
-                shard_images=shard_size(len(index), settings.shard_images),
+                shard_images=shard_size(len(index), settings.shard_images, submission.processes(Kind.BATCH)),
                 shard_bytes=settings.shard_bytes,
                 source=None if index.source is None else index.source.path,
             )
