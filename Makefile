@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 BENCH := var/bench-venv
 PEER := var/peer-venv
 CLIENTS := var/clients-venv
+RAY := var/ray-venv
 TSC := var/node/node_modules/.bin/tsc
 TUS := var/node/node_modules/tus-js-client/package.json
 export PYTHONPATH := .:client
 
 PROSE := README.md docs
-CODE := api client services shared tests worker benchmarks
+CODE := api client services shared tests worker benchmarks examples
 
 .PHONY: help
 help: ## list the targets
@@ -90,11 +91,15 @@ test-tifffile: $(BENCH)/done ## compare the reader of TIFFs with tifffile and im
 
 .PHONY: test-clients
 test-clients: $(VENV)/dev $(CLIENTS)/done ## drive the API with the Python clients of KServe and tus, and a generated one
-	@$(BIN)/pytest tests/clients -m "not node" --clients=$(CLIENTS)/bin/python
+	@$(BIN)/pytest tests/clients -m "not node and not ray" --clients=$(CLIENTS)/bin/python
 
 .PHONY: test-tus-js
 test-tus-js: $(VENV)/dev $(TUS) ## upload with tus-js-client; needs Node.js
 	@$(BIN)/pytest tests/clients -m node --node-modules=var/node/node_modules
+
+.PHONY: test-ray
+test-ray: $(VENV)/dev $(RAY)/done ## run the example for Ray in local mode, and compare it with a batch
+	@$(BIN)/pytest tests/clients -m ray --ray=$(RAY)/bin/python
 
 # The browser needs no build; TypeScript only checks the types that the comments of ui/ declare. It needs Node.js.
 .PHONY: check-ui
@@ -203,6 +208,12 @@ $(CLIENTS)/done: requirements/clients.in | $(VENV)/python
 	@echo "installing requirements/clients.in"
 	@$(PYTHON) -m venv $(CLIENTS)
 	@$(CLIENTS)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(RAY)/done: requirements/ray.in | $(VENV)/python
+	@echo "installing requirements/ray.in"
+	@$(PYTHON) -m venv $(RAY)
+	@$(RAY)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 $(TSC):

@@ -14,6 +14,7 @@ from tests.support.servers.api import api_with_two_versions
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--clients", help="Python of an environment with requirements/clients.in")
     parser.addoption("--node-modules", help="folder node_modules with tus-js-client")
+    parser.addoption("--ray", help="Python of an environment with requirements/ray.in")
 
 
 @pytest.fixture(scope="session")

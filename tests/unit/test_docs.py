@@ -16,7 +16,19 @@ DOCS = ROOT / "docs"
 OPERATIONS = DOCS / "operations"
 PAGES = sorted([ROOT / "README.md", *DOCS.rglob("*.md")])
 UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "day": 86_400, "days": 86_400}
-FOLDERS = (".github", "api", "benchmarks", "client", "docs", "requirements", "services", "shared", "tests", "worker")
+FOLDERS = (
+    ".github",
+    "api",
+    "benchmarks",
+    "client",
+    "docs",
+    "examples",
+    "requirements",
+    "services",
+    "shared",
+    "tests",
+    "worker",
+)
 BINARY = {".npz", ".png", ".svg", ".pyc", ".gz", ".zst"}
 ONNX = "docs/IR.md"  # a page of ONNX, not of this repository
 LONGEST = 120  # lines of a page about operations

@@ -1,0 +1,1 @@
+"""Programs that use Glassbox from other systems."""
