@@ -149,6 +149,7 @@ bench: $(VENV)/dev $(BENCH)/done bench-api ## run the benchmarks: each prints a 
 	@$(BIN)/python -m benchmarks.inference --frameworks $(BENCH)/bin/python
 	@$(BIN)/python benchmarks/cli.py
 	@$(BIN)/python -m benchmarks.serving.dashboard
+	@$(BIN)/python -m benchmarks.serving.uploads
 	@$(BIN)/python benchmarks/network.py
 	@$(BIN)/python benchmarks/own_pictures.py --frameworks $(BENCH)/bin/python
 	@$(BENCH)/bin/python benchmarks/training.py

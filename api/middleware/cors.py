@@ -14,6 +14,7 @@ ALLOWED_HEADERS = (
     "If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since",
     "Inference-Header-Content-Length", "Last-Event-ID", "Range", "Repr-Digest", "Tus-Resumable",
     "Upload-Checksum", "Upload-Concat", "Upload-Defer-Length", "Upload-Length", "Upload-Metadata", "Upload-Offset",
+    "Upload-Part-Of", "Upload-Part-Start",
     "X-API-Key", "X-HTTP-Method-Override", "X-Request-Id", "X-Requested-With", "traceparent", "tracestate",
 )  # fmt: skip
 EXPOSED_HEADERS = (

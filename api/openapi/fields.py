@@ -63,6 +63,11 @@ REQUEST_HEADERS: dict[str, JsonObject] = {
     "Upload-Concat": _header("`partial`: the upload becomes a part; `final;<url> <url> …`: concatenate these parts."),
     "Upload-Checksum": _header("Checksum of this body: `sha1` or `sha256`, a space, and the digest in base64."),
     "Upload-Offset": _header("Offset of the body's first byte in the upload.", pattern="^[0-9]+$"),
+    "Upload-Part-Start": _header(
+        "The place of a part's first byte in the whole: parts with a place are concatenated without a copy.",
+        pattern="^[0-9]+$",
+    ),
+    "Upload-Part-Of": _header("URL of the part at place 0, for each other part with a place."),
     "Range": _header("Return this range only: `bytes=0-1023`."),
 }
 

@@ -30,12 +30,17 @@ METADATA = re.compile(r"[!-+\--~]+(?: [A-Za-z0-9+/]*={0,2})?")  # a key without 
 
 @dataclass(frozen=True)
 class Creation:
-    """What a request for a new upload says. parts: the ids of the uploads to concatenate; None for another upload."""
+    """What a request for a new upload says. parts: the ids of the uploads to concatenate; None for another upload.
+
+    start: the place of a part in the whole, if it has one. first: the id of the part at place 0, for another part.
+    """
 
     length: int | None
     metadata: str
     partial: bool
     parts: tuple[str, ...] | None
+    start: int | None = None
+    first: str | None = None
 
 
 def creation() -> Creation:
@@ -55,7 +60,24 @@ def creation() -> Creation:
         raise Malformed("malformed_concatenation", f"Upload-Concat must be partial, or final;<urls>; got {concat!r}")
     if (length is None) == (deferred is None):
         raise Malformed("malformed_upload", "send either Upload-Length, or Upload-Defer-Length: 1")
-    return Creation(length, metadata, partial=concat == "partial", parts=None)
+    start, first = place(is_part=concat == "partial" and length is not None)
+    return Creation(length, metadata, partial=concat == "partial", parts=None, start=start, first=first)
+
+
+def place(*, is_part: bool) -> tuple[int | None, str | None]:
+    """Return the place of a part in the whole, and the id of the part at place 0. Raises `Malformed`."""
+    start, url = number("Upload-Part-Start"), request.headers.get("Upload-Part-Of")
+    if start is None and url is None:
+        return None, None
+    if not is_part:
+        raise Malformed("malformed_upload", "only an upload with Upload-Concat: partial and Upload-Length has a place")
+    if start is None or (start == 0) != (url is None):
+        raise Malformed(
+            "malformed_upload",
+            "send Upload-Part-Start: 0 for the first part, and Upload-Part-Start with Upload-Part-Of, the URL of the"
+            " first part, for each other part",
+        )
+    return start, None if url is None else part_id(url)
 
 
 def part_id(url: str) -> str:

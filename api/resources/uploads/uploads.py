@@ -77,11 +77,11 @@ def blueprint(store: UploadStore, keys: IdempotencyKeys) -> Blueprint:
             *MISSING,
             error_response(Malformed, "malformed_concatenation"),
             error_response(TooLarge, "too_many_uploads"),
-            error_response(Conflict, "upload_incomplete", "upload_not_partial", "upload_concatenated"),
+            error_response(Conflict, "upload_incomplete", "upload_not_partial", "upload_concatenated", "upload_place"),
         ),
         headers=(
             *("Tus-Resumable", "Upload-Length", "Upload-Defer-Length", "Upload-Metadata", "Upload-Concat"),
-            "Upload-Checksum",
+            *("Upload-Checksum", "Upload-Part-Start", "Upload-Part-Of"),
         ),
     )
     @idempotent(keys)
@@ -145,7 +145,14 @@ def begin(store: UploadStore) -> Upload:
     wanted = headers.creation()
     checksum = Checksum()
     has_content = bool(request.content_length or "Transfer-Encoding" in request.headers)
-    record = UploadRecord(id=id_to_make(), length=wanted.length, metadata=wanted.metadata, partial=wanted.partial)
+    record = UploadRecord(
+        id=id_to_make(),
+        length=wanted.length,
+        metadata=wanted.metadata,
+        partial=wanted.partial,
+        start=wanted.start,
+        first=wanted.first,
+    )
     if wanted.parts is not None:
         if has_content:
             raise Forbidden("upload_final", "a concatenation gets its bytes from its parts; send none")

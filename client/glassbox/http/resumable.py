@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -94,11 +95,28 @@ class Uploads:
                 raise
             return None
 
-    def create(self, length: int, *, metadata: str = "", partial: bool = False) -> Upload:
-        """Begin an upload of `length` bytes. metadata: as `Upload-Metadata` of tus. partial: for a concatenation."""
+    def create(
+        self,
+        length: int,
+        *,
+        metadata: str = "",
+        partial: bool = False,
+        start: int | None = None,
+        first: str | None = None,
+        key: str | None = None,
+    ) -> Upload:
+        """Begin an upload of `length` bytes. metadata: as `Upload-Metadata` of tus. partial: for a concatenation.
+
+        start: the place of a part in the whole, so that the server copies nothing when the parts are concatenated; then
+        first: the id of the part at place 0, for each other part. key: the `Idempotency-Key`; a call with the same one
+        returns the same upload.
+        """
         headers = {**TUS, "Upload-Length": str(length)}
         headers |= {"Upload-Metadata": metadata} if metadata else {}
         headers |= {"Upload-Concat": "partial"} if partial else {}
+        headers |= {"Upload-Part-Start": str(start)} if start is not None else {}
+        headers |= {"Upload-Part-Of": path_to("uploads", first)} if first is not None else {}
+        headers |= {"Idempotency-Key": key} if key is not None else {}
         return read(Upload, self._transport.create(path_to("uploads"), headers=headers))
 
     def append(self, upload_id: str, offset: int, content: bytes | Iterator[bytes], size: int) -> None:
@@ -150,9 +168,9 @@ class Uploads:
 
     def _whole(self, state: Unfinished) -> str:
         ids = [part.id for part in state.parts if part.id is not None]
-        return ids[0] if len(ids) == 1 else self._patiently(lambda: self.concatenate(*ids)).id
+        return ids[0] if len(ids) == 1 else self.patiently(lambda: self.concatenate(*ids)).id
 
-    def _patiently(self, request: Any) -> Any:
+    def patiently(self, request: Any) -> Any:
         """Repeat a request that can be repeated, as long as the server may come back."""
         failures, waited = 0, 0.0
         while True:
@@ -175,9 +193,12 @@ class _Sending:
     lock: Lock = field(default_factory=Lock)
     stop: Event = field(default_factory=Event)
     done: dict[int, int] = field(default_factory=dict)
+    keys: dict[int, str] = field(default_factory=dict)  # a part whose creation's response was lost is not begun twice
 
     def run(self) -> None:
         """Send all parts. Raises the error of the first part that fails."""
+        if self.state.parts[0].id is None:  # the other parts name it
+            self.uploads.patiently(lambda: self._begin(self.state.parts[0]))
         with ThreadPoolExecutor(len(self.state.parts), "glassbox-upload") as pool:
             running = [pool.submit(self._part, part) for part in self.state.parts]
             failed: GlassboxError | None = None
@@ -221,7 +242,13 @@ class _Sending:
                 waited += pause_after(error, self.uploads.patience, failures, waited, self.stop)
 
     def _begin(self, part: Part) -> None:
-        part.id = self.uploads.create(part.end - part.start, partial=len(self.state.parts) > 1).id
+        length, first = part.end - part.start, self.state.parts[0]
+        key = self.keys.setdefault(part.start, str(uuid.uuid4()))
+        if len(self.state.parts) == 1:
+            part.id = self.uploads.create(length, key=key).id
+        else:
+            of = None if part is first else first.id
+            part.id = self.uploads.create(length, partial=True, start=part.start, first=of, key=key).id
         with self.lock:
             self.state_file.save(self.state)
 

@@ -1,7 +1,8 @@
 """The concatenation of partial uploads: the bytes of the first become those of the result, the others are appended.
 
-The parts are consumed one after another, so that the volume needs the space of one part more, not of all. Each step can
-be repeated: a request that was interrupted is completed by the next one with the same parts.
+Parts with a place share one file, which becomes that of the result: nothing is copied. Other parts are consumed one
+after another, so that the volume needs the space of one part more, not of all. Each step can be repeated: a request
+that was interrupted is completed by the next one with the same parts.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 from shared.errors import Conflict, Malformed
 from shared.storage import durable
@@ -37,19 +39,70 @@ def check_parts(parts: Sequence[Upload]) -> str | None:
                 "upload_incomplete",
                 f"the part {part.record.id} has {part.offset:,} of {part.record.length or 0:,} bytes; send the rest",
             )
+    _check_places(parts)
     return next((part.record.target for part in parts if part.record.target), None)
+
+
+def _check_places(parts: Sequence[Upload]) -> None:
+    """Raise `Conflict` if some parts have a place, but do not follow each other in the same file."""
+    first = parts[0].record
+    place = 0
+    for part in parts:
+        record = part.record
+        is_placed = record.start is not None
+        if is_placed != (first.start is not None) or (is_placed and first.id not in {record.id, record.first}):
+            raise Conflict("upload_place", f"the part {record.id} is not in the same file as the part {first.id}")
+        if is_placed and record.start != place:
+            raise Conflict(
+                "upload_place", f"the part {record.id} begins at byte {record.start:,} of the whole; expected {place:,}"
+            )
+        place += part.offset
+
+
+def join(folder: UploadFolder, record: UploadRecord, parts: Sequence[UploadFolder]) -> None:
+    """Make the file that the parts share that of the upload. Raises `Locked`, or `Conflict` if it has other parts.
+
+    No other part may be created meanwhile: a link that is left could change the upload's bytes later.
+    """
+    with ExitStack() as locks:
+        for each in [*sorted(parts, key=lambda part: part.path), folder]:
+            locks.enter_context(UploadLock(each))
+        first, *others = parts
+        source = first.data if first.data.exists() else folder.data  # an earlier request has moved it
+        status = source.stat()
+        links = [path for path in (source, *(part.data for part in others)) if _is_link(path, status)]
+        if status.st_nlink > len(links):
+            raise Conflict("upload_place", "another part has its place in the same file: try again")
+        _set_target(record, parts)
+        with durable.translated_errors():
+            os.truncate(source, record.length or 0)
+            if source == first.data:
+                durable.rename(source, folder.data)
+            for part in others:
+                part.data.unlink(missing_ok=True)
+
+
+def _is_link(path: Path, status: os.stat_result) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(path.stat(), status)
+    return False
+
+
+def _set_target(record: UploadRecord, parts: Sequence[UploadFolder]) -> None:
+    """Store in the parts' records which upload has their bytes. Raises `Conflict` if another has."""
+    for part in parts:
+        found = part.read()
+        if found.target is None:
+            part.write(found.model_copy(update={"target": record.id}))
+        elif found.target != record.id:
+            raise Conflict("upload_concatenated", f"the part {found.id} is already a part of another upload")
 
 
 def concatenate(folder: UploadFolder, record: UploadRecord, parts: Sequence[UploadFolder]) -> None:
     """Move the bytes of the parts into the upload. Raises `Locked` if another request does, and `StorageFull`."""
     with ExitStack() as locks:
         held = [locks.enter_context(UploadLock(each)) for each in [*sorted(parts, key=lambda part: part.path), folder]]
-        for part in parts:
-            found = part.read()
-            if found.target is None:
-                part.write(found.model_copy(update={"target": record.id}))
-            elif found.target != record.id:
-                raise Conflict("upload_concatenated", f"the part {found.id} is already a part of another upload")
+        _set_target(record, parts)
         with durable.translated_errors():
             for _ in _moved(folder, parts):
                 for lock in held:

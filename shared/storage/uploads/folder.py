@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shared.errors import StorageFull
 from shared.storage import durable
-from shared.storage.uploads import space
+from shared.storage.uploads.contents import Contents, OwnFile, PlacedBytes
 from shared.storage.uploads.record import UploadRecord
 from shared.storage.volume import Volume
 
@@ -18,16 +18,19 @@ class UploadFolder:
 
     record: `upload.json`. data: the bytes received so far. lock: locked while a request writes; its modification time
     is the upload's last activity. unverified: while a part with a checksum is received, the offset at which it begins;
-    bytes after that do not count. used: exists once a data set or a batch was made from the upload.
+    bytes after that do not count. used: exists once a data set or a batch was made from the upload. count: only of a
+    part with a place, the number of its bytes; `data` is a link to the file that it shares with the other parts.
     """
 
     def __init__(self, volume: Volume, owner: str, upload_id: str) -> None:
+        self.owner = owner
         self.path = volume.upload(owner, upload_id)
         self.record = self.path / "upload.json"
         self.data = self.path / "data"
         self.lock = self.path / "lock"
         self.unverified = self.path / "unverified"
         self.used = self.path / "used"
+        self.count = self.path / "count"
 
     def read(self) -> UploadRecord:
         """Return the record. Raises `FileNotFoundError`, or `ValidationError` if it is damaged."""
@@ -39,15 +42,26 @@ class UploadFolder:
 
     def received(self, *, durably: bool = False) -> int:
         """Return how many bytes count as received; durably: after they are on the disk. Raises `FileNotFoundError`."""
-        descriptor = os.open(self.data, os.O_RDONLY)
+        contents = self.opened()
         try:
             begun = self.begun()  # before the size, so that bytes of a part that is verified meanwhile count later
-            size = os.fstat(descriptor).st_size
+            size = contents.size()
             if durably:
-                os.fdatasync(descriptor)
+                contents.flush()
         finally:
-            os.close(descriptor)
+            contents.close()
         return size if begun is None else min(size, begun)
+
+    def opened(self) -> Contents:
+        """Open the bytes. Raises `FileNotFoundError`."""
+        if self.count.exists():
+            return PlacedBytes(self.data, self.count, self.read().start or 0)
+        return OwnFile(self.data)
+
+    @property
+    def guard(self) -> Path:
+        """The file that is locked while bytes are written, and that each write changes."""
+        return self.count if self.count.exists() else self.data
 
     def begun(self) -> int | None:
         """Return the offset of a part with a checksum that is not verified; None if there is no such part."""
@@ -60,20 +74,19 @@ class UploadFolder:
         """Store that bytes after this offset do not count, durably."""
         durable.write_bytes(self.unverified, str(offset).encode())
 
-    def discard_unverified(self, descriptor: int) -> None:
-        """Remove the bytes of a part whose checksum was not verified. descriptor: of the data, open for writing."""
+    def discard_unverified(self, contents: Contents) -> None:
+        """Remove the bytes of a part whose checksum was not verified. contents: of this upload."""
         begun = self.begun()
         if begun is not None:
-            if os.fstat(descriptor).st_size > begun:
-                self.truncate(descriptor, begun)
-                os.fdatasync(descriptor)
+            if contents.size() > begun:
+                self.truncate(contents, begun)
+                contents.sync()
             self.unverified.unlink()
 
-    def truncate(self, descriptor: int, size: int) -> None:
-        """Shorten the data, which releases its reserved space, and reserve that again if it is still there."""
-        os.ftruncate(descriptor, size)
+    def truncate(self, contents: Contents, size: int) -> None:
+        """Remove the bytes after `size`, and reserve their space again if it is still there."""
         with suppress(StorageFull):
-            space.reserve(descriptor, self.read().length or 0)
+            contents.truncate(size, self.read().length or 0)
 
     def last_activity(self) -> float:
         """Return when a request last created or continued the upload. Raises `FileNotFoundError`."""

@@ -70,9 +70,9 @@ class UploadLock:
         os.utime(self._descriptor)
 
     @contextmanager
-    def writing(self, data: int) -> Iterator[None]:
-        """Write within this block: no other request takes the lock over meanwhile. data: the descriptor of the data."""
-        with _exclusively(data):
+    def writing(self, guard: int) -> Iterator[None]:
+        """Write within this block: no other request takes the lock over meanwhile. guard: that of the contents."""
+        with _exclusively(guard):
             if not self.is_held():
                 raise _locked() if self._folder.lock.exists() else removed()
             yield
@@ -82,19 +82,19 @@ class UploadLock:
         if not self._has_stalled():
             raise _locked()
         with suppress(FileNotFoundError):
-            data = os.open(self._folder.data, os.O_RDWR)  # NFS locks files that are open for writing
+            guard = os.open(self._folder.guard, os.O_RDWR)  # NFS locks files that are open for writing
             try:
-                with _exclusively(data):
+                with _exclusively(guard):
                     if self._has_stalled():
                         new = durable.temporary_beside(self._folder.lock)
                         new.touch(exist_ok=False)
                         new.rename(self._folder.lock)
             finally:
-                os.close(data)
+                os.close(guard)
 
     def _has_stalled(self) -> bool:
         with suppress(FileNotFoundError):
-            last = max(self._folder.lock.stat().st_mtime, self._folder.data.stat().st_mtime)
+            last = max(self._folder.lock.stat().st_mtime, self._folder.guard.stat().st_mtime)
             return time.time() - last > STALLED_SECONDS
         return False
 
@@ -106,6 +106,17 @@ def _exclusively(descriptor: int) -> Iterator[None]:
         yield
     finally:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+@contextmanager
+def no_write(folder: UploadFolder) -> Iterator[None]:
+    """Let no request write to the upload within this block; those that hold its lock wait."""
+    guard = os.open(folder.guard, os.O_RDWR)
+    try:
+        with _exclusively(guard):
+            yield
+    finally:
+        os.close(guard)
 
 
 def removed() -> NotFound:

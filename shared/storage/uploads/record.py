@@ -12,7 +12,9 @@ class UploadRecord(BaseModel):
 
     length: its total bytes; None until the client has announced them. metadata: the client's `Upload-Metadata`.
     partial: whether it was created as a part of a concatenation. parts: the ids of its parts, if it is a
-    concatenation. target: the id of the concatenation that has its bytes now, if it was a part.
+    concatenation. target: the id of the concatenation that has its bytes now, if it was a part. start: the place of its
+    first byte in the whole, if it is a part that is written there. first: the id of the part at place 0, whose file it
+    shares; None of that part itself.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -24,6 +26,8 @@ class UploadRecord(BaseModel):
     partial: bool = False
     parts: tuple[str, ...] = ()
     target: str | None = None
+    start: int | None = None
+    first: str | None = None
 
 
 @dataclass(frozen=True)

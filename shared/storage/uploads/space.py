@@ -33,12 +33,12 @@ def check(root: Path, needed: int) -> None:
         raise _missing(needed, free)
 
 
-def reserve(descriptor: int, length: int) -> None:
-    """Reserve the blocks of an open file that will have this many bytes, without changing its size.
+def reserve(descriptor: int, length: int, start: int = 0) -> None:
+    """Reserve the blocks of an open file for this many bytes from `start` on, without changing its size.
 
     Some file systems, such as NFS before 4.2, cannot; then only `check` has weighed the space. Raises `StorageFull`.
     """
-    if not length or _fallocate is None or not _fallocate(descriptor, KEEP_SIZE, 0, length):
+    if not length or _fallocate is None or not _fallocate(descriptor, KEEP_SIZE, start, length):
         return
     error = ctypes.get_errno()
     if error in FULL:

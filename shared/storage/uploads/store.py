@@ -9,8 +9,8 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from shared.errors import Conflict, Gone, TooLarge
@@ -18,9 +18,10 @@ from shared.runtime import clock
 from shared.runtime.settings import Settings
 from shared.storage import durable
 from shared.storage.uploads import space
-from shared.storage.uploads.concatenation import check_parts, concatenate
+from shared.storage.uploads.concatenation import check_parts, concatenate, join
+from shared.storage.uploads.contents import write_count
 from shared.storage.uploads.folder import UploadFolder, folder_names
-from shared.storage.uploads.lock import removed
+from shared.storage.uploads.lock import no_write, removed
 from shared.storage.uploads.record import Upload, UploadRecord
 from shared.storage.uploads.same_bytes import store_once
 from shared.storage.uploads.writer import UploadWriter, opened_writer
@@ -64,7 +65,9 @@ class UploadStore:
                 writer.truncate(0)
             return self.find(owner, record.id)
         needed = record.length or 0
-        self.check_length(needed)
+        self.check_length((record.start or 0) + needed)
+        if record.first is not None:
+            self._check_first(owner, record.first)
         self._check_quota(owner, needed)
         space.check(self._volume.root, needed)
         self._write_new(folder, record, needed)
@@ -79,6 +82,7 @@ class UploadStore:
         parts = [self.find(owner, part) for part in record.parts]
         with self._creating(owner):
             target = check_parts(parts)
+            placed = parts[0].record.start is not None
             if target is None:
                 length = sum(part.offset for part in parts)
                 self.check_length(length)
@@ -88,11 +92,49 @@ class UploadStore:
                 record = self.find(owner, target).record
                 if list(record.parts) != [part.record.id for part in parts]:
                     raise Conflict("upload_concatenated", f"a part is already a part of the upload {target}")
-        folder = UploadFolder(self._volume, owner, record.id)
-        space.check(self._volume.root, max((part.offset for part in parts[1:]), default=0) if target is None else 0)
-        concatenate(folder, record, [UploadFolder(self._volume, owner, part) for part in record.parts])
+            if placed:  # while nobody can create another part that shares the file
+                self._join(owner, record)
+        if not placed:
+            self._copy_parts(owner, record, parts, begun=target is not None)
         self.completed(owner, record.id)
         return self.find(owner, record.id)
+
+    def _check_first(self, owner: str, first: str) -> None:
+        """Raise `Conflict` if no part can share the file of this one."""
+        record = self.find(owner, first).record
+        if record.start != 0 or not record.partial or record.target is not None:
+            raise Conflict("upload_place", f"the upload {first} is not a part at place 0 that is not concatenated yet")
+
+    def _remove_leftovers(self, owner: str) -> None:
+        """Remove what requests that died left. Call it while no request of this owner creates an upload.
+
+        It may have links to the file that the parts share.
+        """
+        folder = self._volume.uploads_of(owner)
+        for entry in folder.iterdir():
+            if entry.name.startswith(".") and entry.is_dir():
+                durable.remove_tree(entry)
+
+    def _remove_other_parts(self, owner: str, parts: Sequence[str]) -> None:
+        """Remove the parts that share the file but are not named: a client that lost a response began them twice."""
+        for name in set(folder_names(self._volume.uploads_of(owner))) - set(parts):
+            with suppress(FileNotFoundError):
+                if UploadFolder(self._volume, owner, name).read().first == parts[0]:
+                    self._remove(owner, name)
+
+    def _join(self, owner: str, record: UploadRecord) -> None:
+        self._remove_leftovers(owner)
+        self._remove_other_parts(owner, record.parts)
+        join(
+            UploadFolder(self._volume, owner, record.id),
+            record,
+            [UploadFolder(self._volume, owner, part) for part in record.parts],
+        )
+
+    def _copy_parts(self, owner: str, record: UploadRecord, parts: Sequence[Upload], *, begun: bool) -> None:
+        folder = UploadFolder(self._volume, owner, record.id)
+        space.check(self._volume.root, 0 if begun else max((part.offset for part in parts[1:]), default=0))
+        concatenate(folder, record, [UploadFolder(self._volume, owner, part) for part in record.parts])
 
     def find(self, owner: str, upload_id: str, *, durably: bool = False) -> Upload:
         """Return an upload; durably: its offset is of bytes on the disk. Raises `NotFound`, or `Gone` if it expired."""
@@ -150,7 +192,14 @@ class UploadStore:
         """
         upload = self.find(owner, upload_id)
         for each in (upload_id, *upload.record.parts):
-            UploadFolder(self._volume, owner, each).remove()
+            self._remove(owner, each)
+
+    def _remove(self, owner: str, upload_id: str) -> None:
+        folder = UploadFolder(self._volume, owner, upload_id)
+        with ExitStack() as writes:
+            with suppress(FileNotFoundError):
+                writes.enter_context(no_write(folder))  # the last write may be to a file that other parts share
+            folder.remove()
 
     @contextmanager
     def used(self, owner: str, upload_id: str) -> Iterator[Path]:
@@ -242,8 +291,13 @@ class UploadStore:
             temporary.mkdir()
             try:
                 data = temporary / folder.data.name
-                data.touch()
-                _reserve(data, reserved)
+                if record.first is None:
+                    data.touch()
+                else:
+                    _link(UploadFolder(self._volume, folder.owner, record.first).data, data)
+                _reserve(data, reserved, record.start or 0)
+                if record.start is not None:
+                    _begin_count(temporary / folder.count.name)
                 (temporary / folder.lock.name).touch()
                 record = record.model_copy(update={"created_at": record.created_at or clock.now()})
                 durable.write_json(temporary / folder.record.name, record.model_dump(mode="json"))
@@ -253,10 +307,26 @@ class UploadStore:
         durable.publish_folder(temporary, folder.path)
 
 
-def _reserve(data: Path, length: int) -> None:
+def _reserve(data: Path, length: int, start: int = 0) -> None:
     descriptor = os.open(data, os.O_RDWR)
     try:
-        space.reserve(descriptor, length)
+        space.reserve(descriptor, length, start)
+    finally:
+        os.close(descriptor)
+
+
+def _link(data: Path, target: Path) -> None:
+    try:
+        os.link(data, target)
+    except FileNotFoundError:  # a concatenation or a DELETE came first
+        raise removed() from None
+
+
+def _begin_count(count: Path) -> None:
+    descriptor = os.open(count, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        write_count(descriptor, 0, 0)
+        os.fdatasync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from shared.storage import durable
+from shared.storage.uploads.contents import Contents
 from shared.storage.uploads.folder import UploadFolder
 from shared.storage.uploads.lock import UploadLock
 
@@ -17,20 +17,20 @@ REFRESH_SECONDS = 2.0  # a request that writes stores this often that the upload
 class UploadWriter:
     """Appends to an upload. offset: the bytes received, those that are not on the disk yet included."""
 
-    def __init__(self, folder: UploadFolder, lock: UploadLock, data: int) -> None:
+    def __init__(self, folder: UploadFolder, lock: UploadLock, contents: Contents) -> None:
         self._folder = folder
         self._lock = lock
-        self._data = data
+        self._contents = contents
         self._unsynced = 0
         self._refreshed = time.monotonic()
-        self.offset = os.fstat(data).st_size
+        self.offset = contents.size()
 
     def write(self, block: bytes | bytearray) -> None:
         """Append a block. Raises `Locked` if another request continues the upload, `NotFound`, or `StorageFull`."""
         view = memoryview(block)
-        with durable.translated_errors(), self._lock.writing(self._data):
+        with durable.translated_errors(), self._lock.writing(self._contents.guard):
             while view:
-                written = os.pwrite(self._data, view, self.offset)
+                written = self._contents.write(view, self.offset)
                 self.offset += written
                 self._unsynced += written
                 view = view[written:]
@@ -43,13 +43,13 @@ class UploadWriter:
     def sync(self) -> None:
         """Make the bytes durable."""
         with durable.translated_errors():
-            os.fdatasync(self._data)
+            self._contents.sync()
         self._unsynced = 0
 
     def truncate(self, offset: int) -> None:
         """Remove the bytes after the offset."""
-        with self._lock.writing(self._data):
-            self._folder.truncate(self._data, offset)
+        with self._lock.writing(self._contents.guard):
+            self._folder.truncate(self._contents, offset)
         self.offset = offset
 
     @contextmanager
@@ -60,12 +60,12 @@ class UploadWriter:
         try:
             yield
         except BaseException:
-            with self._lock.writing(self._data):
-                self._folder.discard_unverified(self._data)
+            with self._lock.writing(self._contents.guard):
+                self._folder.discard_unverified(self._contents)
             self.offset = begun
             raise
         self.sync()
-        with self._lock.writing(self._data):
+        with self._lock.writing(self._contents.guard):
             self._folder.unverified.unlink()
         durable.fsync_folder(self._folder.path)
 
@@ -77,14 +77,14 @@ def opened_writer(folder: UploadFolder) -> Iterator[UploadWriter]:
     Raises `Locked` if another request writes to it, and `NotFound` if it is removed.
     """
     with UploadLock(folder) as lock:
-        data = os.open(folder.data, os.O_RDWR)
+        contents = folder.opened()
         try:
-            with lock.writing(data):
-                folder.discard_unverified(data)
-            writer = UploadWriter(folder, lock, data)
+            with lock.writing(contents.guard):
+                folder.discard_unverified(contents)
+            writer = UploadWriter(folder, lock, contents)
             try:
                 yield writer
             finally:
                 writer.sync()
         finally:
-            os.close(data)
+            contents.close()

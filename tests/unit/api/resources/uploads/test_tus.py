@@ -8,6 +8,7 @@ import io
 import os
 import time
 from email.utils import parsedate_to_datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from werkzeug.test import TestResponse
 from api.app import create_app
 from api.auth.keys import KeysFile, new_key, parse_scopes
 from shared.runtime.settings import Settings
+from shared.storage.uploads import contents
 from shared.storage.uploads.expiry import expire
 from shared.storage.uploads.folder import UploadFolder, folder_names
 from shared.storage.volume import Volume
@@ -80,6 +82,17 @@ def checksum(body: bytes, algorithm: str = "sha1") -> dict[str, str]:
 
 def concatenation(*urls: str) -> dict[str, str]:
     return {"Upload_Concat": f"final;{' '.join(urls)}"}
+
+
+def place(first: str, start: int) -> dict[str, str]:
+    return {"Upload_Concat": "partial", "Upload_Part_Start": str(start), "Upload_Part_Of": first}
+
+
+def placed(client: FlaskClient, *cuts: int) -> list[str]:
+    """Create parts that share a file, and return their URLs. cuts: where each begins, and the end of the last one."""
+    first = created(client, cuts[1], Upload_Concat="partial", Upload_Part_Start="0")
+    others = [created(client, end - start, **place(first, start)) for start, end in pairwise(cuts[1:])]
+    return [first, *others]
 
 
 class TestProtocol:
@@ -248,6 +261,77 @@ class TestConcatenation:
             assert created(client, None, **concatenation(*parts)) == url
             assert content_of(volume, url) == CONTENT[:20]
 
+    def test_parts_with_a_place_are_joined_without_a_copy(self, client: FlaskClient, volume: Volume) -> None:
+        cuts = (0, 1000, 5000, len(CONTENT))
+        parts = placed(client, *cuts)
+        order = [(2, 5000, 6000), (0, 0, 1000), (1, 1000, 1500), (2, 6000, len(CONTENT)), (1, 1500, 5000)]
+        for number, start, end in order:
+            response = send(client, parts[number], start - cuts[number], CONTENT[start:end])
+            assert response.status_code == 204
+            assert response.headers["Upload-Offset"] == str(end - cuts[number])
+        inode = folder_of(volume, parts[0]).data.stat().st_ino
+
+        url = created(client, None, **concatenation(*parts))
+
+        assert content_of(volume, url) == CONTENT
+        assert (folder_of(volume, url).data.stat().st_ino, folder_of(volume, url).data.stat().st_nlink) == (inode, 1)
+        assert created(client, None, **concatenation(*parts)) == url
+        assert send(client, parts[1], 4000, b"").status_code == 204  # complete; it changes nothing
+
+    def test_interrupted_join_is_completed_by_the_next_request(self, client: FlaskClient, volume: Volume) -> None:
+        """As after the death of a process that has moved the file, and removed the link of one part of two."""
+        parts = placed(client, 0, 10, 20, 30)
+        for number, url in enumerate(parts):
+            send(client, url, 0, CONTENT[10 * number : 10 * number + 10])
+        url = created(client, None, **concatenation(*parts))
+        os.link(folder_of(volume, url).data, folder_of(volume, parts[2]).data)
+
+        assert created(client, None, **concatenation(*parts)) == url
+        assert folder_of(volume, url).data.stat().st_nlink == 1
+        assert content_of(volume, url) == CONTENT[:30]
+
+    def test_parts_of_other_places_are_refused(self, client: FlaskClient, volume: Volume) -> None:
+        parts = placed(client, 0, 10, 20)
+        for url in parts:
+            send(client, url, 0, CONTENT[:10])
+        other = created(client, 5, CONTENT[:5], Upload_Concat="partial")
+        overlapping = created(client, 5, **place(parts[0], 15))
+
+        for urls in ((parts[1], parts[0]), (parts[0], other), (other, parts[0])):
+            assert_problem(begin(client, None, **concatenation(*urls)), 409, "upload_place")
+        (volume.uploads_of("_") / ".tmp-1").mkdir()  # what a process that died left
+        os.link(folder_of(volume, parts[0]).data, volume.uploads_of("_") / ".tmp-1" / "data")
+        url = created(client, None, **concatenation(*parts))
+        assert content_of(volume, url) == CONTENT[:10] * 2
+        assert_problem(client.get(overlapping), 404, "upload_not_found")
+        assert_problem(begin(client, 5, **place(parts[0], 20)), 409, "upload_place")
+        assert_problem(begin(client, 5, **place(other, 20)), 409, "upload_place")
+        missing = "/v1/uploads/01k8z4y6w9m3n5p7q1r2s4t6v9"
+        assert_problem(begin(client, 5, **place(missing, 20)), 404, "upload_not_found")
+
+    def test_bytes_of_a_placed_part_count_across_a_dead_process_but_not_a_restarted_machine(
+        self, client: FlaskClient, volume: Volume, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        url = placed(client, 0, 20, 30)[0]
+        send(client, url, 0, CONTENT[:10])
+        count = os.open(folder_of(volume, url).count, os.O_RDWR)
+        contents.write_count(count, 10, 15)  # as of a process that died before the bytes were on the disk
+        os.close(count)
+
+        assert offset_of(client, url) == 15
+        monkeypatch.setattr(contents, "boot_id", lambda: "another-start")
+        assert offset_of(client, url) == 10
+        assert send(client, url, 10, CONTENT[10:20]).status_code == 204
+        assert offset_of(client, url) == 20
+
+    def test_placed_part_with_another_checksum_is_not_stored(self, client: FlaskClient) -> None:
+        url = placed(client, 0, 20, 30)[0]
+
+        assert_problem(send(client, url, 0, CONTENT[:10], headers=checksum(b"other")), 460, "checksum_mismatch")
+        assert offset_of(client, url) == 0
+        assert send(client, url, 0, CONTENT[:20], headers=checksum(CONTENT[:20])).status_code == 204
+        assert offset_of(client, url) == 20
+
     def test_concatenation_accepts_no_bytes(self, client: FlaskClient) -> None:
         part = created(client, 5, CONTENT[:5], Upload_Concat="partial")
 
@@ -282,6 +366,10 @@ BAD_CREATIONS: list[tuple[dict[str, str], int, str]] = [
     ({"Upload-Length": "1", "Upload-Metadata": "a YQ==,a YQ=="}, 400, "malformed_upload"),
     ({"Upload-Length": "1", "Upload-Concat": "middle"}, 400, "malformed_concatenation"),
     ({"Upload-Length": "1", "Tus-Resumable": "0.2.2"}, 412, "tus_version"),
+    ({"Upload-Length": "1", "Upload-Part-Start": "0"}, 400, "malformed_upload"),
+    ({"Upload-Length": "1", "Upload-Concat": "partial", "Upload-Part-Start": "1"}, 400, "malformed_upload"),
+    ({"Upload-Length": "1", "Upload-Concat": "partial", "Upload-Part-Of": "/v1/uploads/1"}, 400, "malformed_upload"),
+    ({"Upload-Defer-Length": "1", "Upload-Concat": "partial", "Upload-Part-Start": "0"}, 400, "malformed_upload"),
 ]
 
 BAD_PARTS: list[tuple[dict[str, str], int, str]] = [
