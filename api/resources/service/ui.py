@@ -24,6 +24,7 @@ DOCUMENT = "index.html"
 TEXT = "mathematics.html"  # of a page without scripts
 ROUTE = re.compile(r'\["/ui/([^"]*)", \(\) => import\("\./(pages/[^"]+)"\)\]')  # in main.js
 IMPORT = re.compile(r'^(?:import|\}) .*from "([^"]+)";$', re.MULTILINE)
+COMMENT = re.compile(rb"^[ \t]*(?:/\*(?:[^*]|\*(?!/))*\*/|//[^\n]*)[ \t]*\n", re.MULTILINE)  # on lines of its own
 STYLES = "style.css"
 ASSETS, MODULES = "$assets", "<!-- modules -->"  # what the document has placeholders for
 # Scripts and styles of this server only, none inside the document, and no text that becomes a script or an element.
@@ -42,13 +43,18 @@ class Bundle:
 
     @cached_property
     def files(self) -> dict[str, bytes]:
-        """The files by their path below the folder, all but the document. The styles are one file, for one request."""
+        """The files by their path below the folder, all but the document. The styles are one file, for one request.
+
+        Modules lack the comments that have lines of their own: a sixth of their bytes.
+        """
         found = sorted(path for path in self._folder.rglob("*") if path.suffix in TYPES)
         styles = b"\n".join(path.read_bytes() for path in found if path.suffix == ".css")
         others = {
             path.relative_to(self._folder).as_posix(): path.read_bytes() for path in found if path.suffix != ".css"
         }
-        return {STYLES: styles, **others}
+        return {STYLES: styles} | {
+            name: COMMENT.sub(b"", content) if name.endswith(".js") else content for name, content in others.items()
+        }
 
     @cached_property
     def assets(self) -> str:

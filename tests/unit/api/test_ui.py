@@ -71,6 +71,22 @@ def test_a_module_is_short_and_makes_no_markup_from_text(module: Path) -> None:
     assert not re.search(r"https?://(?!www\.w3\.org/(2000/svg|1998/Math/MathML)\b)", text)
 
 
+def test_modules_are_served_without_their_lines_of_comments() -> None:
+    files = Bundle(UI).files
+    for module in MODULES:
+        code, in_block = [], False
+        for line in module.read_text().splitlines():
+            assert line.count("`") % 2 == 0, f"a text of several lines can have lines like comments: {module}: {line}"
+            start = line.lstrip()
+            if in_block:
+                in_block = "*/" not in line
+            elif start.startswith("/*") and "*/" not in line:
+                in_block = True
+            elif not start.startswith("//") and not (start.startswith("/*") and start.endswith("*/")):
+                code.append(line)
+        assert files[module.relative_to(UI).as_posix()].decode().splitlines() == code, module
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_a_first_visit_is_small(page: str) -> None:
     bundle = Bundle(UI)
