@@ -15,7 +15,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from shared.archives.decompress import BLOCK, pieces
-from shared.archives.index import ArchiveIndex, Entry, ImageArray, Kind
+from shared.archives.index import RUN, ArchiveIndex, Entry, ImageArray, Kind
 from shared.archives.zip import DEFLATED, LONGEST_LOCAL_HEADER, header_bytes, index_zip, raw_names
 from shared.archives.zip_directory import Directory, blocks, first_name
 from shared.errors import Invalid, Malformed, TooLarge
@@ -210,15 +210,14 @@ def index_npz(path: Path, descriptor: int, file_size: int, directory: Directory,
     """
     # An entry is an array of images, so the limit for one image does not apply.
     array_limits = limits.model_copy(update={"max_entry_bytes": limits.max_expanded_bytes})
-    archive = index_zip(descriptor, file_size, directory, array_limits)
-    names = [name.removesuffix(SUFFIX) for name in archive.paths(0, len(archive))]
-    chosen = next((name for name in NAMES if name in names), names[0])
-    if chosen not in NAMES and len(names) > 1:
-        raise Invalid("npz_array_missing", f"the .npz holds {len(names)} arrays, but none is named x or images")
-    entry = Entry._make(archive.entries[names.index(chosen)].tolist())
+    archive = index_zip(path, descriptor, file_size, directory, array_limits)
+    try:
+        chosen, entry, raw_name = _chosen(archive)
+    finally:
+        archive.discard()
     try:
         header = os.pread(descriptor, LONGEST_LOCAL_HEADER, entry.offset)
-        start = entry.offset + header_bytes(header, 0, entry, archive.names.data)
+        start = entry.offset + header_bytes(header, 0, entry, raw_name)
     except Malformed as error:
         raise _damaged(chosen) from error
     content = _blocks(descriptor, start, entry.packed)
@@ -230,6 +229,21 @@ def index_npz(path: Path, descriptor: int, file_size: int, directory: Directory,
         for piece in _checked(_inflated(content, chosen), chosen, entry.size, entry.crc):
             target.write(piece)
     return index_array(path, 0, entry.size, chosen, limits)
+
+
+def _chosen(archive: ArchiveIndex) -> tuple[str, Entry, bytes]:
+    """Return the name and the entry of an `.npz`'s images, and the entry's name as stored; raises `Invalid`."""
+    found: dict[str, int] = {}
+    for start in range(0, len(archive), RUN):
+        for number, path in enumerate(archive.paths(start, start + RUN), start):
+            name = path.removesuffix(SUFFIX)
+            if name in NAMES or not number:
+                found[name] = number
+    chosen = next((name for name in NAMES if name in found), next(iter(found)))
+    if chosen not in NAMES and len(archive) > 1:
+        raise Invalid("npz_array_missing", f"the .npz holds {len(archive)} arrays, but none is named x or images")
+    entry = archive.entry(found[chosen])
+    return chosen, entry, archive.names[entry.raw : entry.raw + entry.raw_length].tobytes()
 
 
 def _damaged(name: str) -> Invalid:

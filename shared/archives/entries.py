@@ -1,4 +1,4 @@
-"""Entries of an archive: rules on their names and sizes, collection into an index, and reads from the file."""
+"""Entries of an archive: rules on their names and sizes, and reads from the file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.archives.index import ENTRY, ArchiveIndex, Entry, Kind
+from shared.archives.index import Entry
+from shared.archives.indexing.stored import StoredArray
 from shared.archives.names.leftovers import (
     DOCUMENTS,
     HIDDEN,
@@ -23,8 +24,7 @@ from shared.archives.names.leftovers import (
     TEXT_ENDINGS,
     leftover,
 )
-from shared.archives.skipped import SkipReport, in_words
-from shared.errors import GlassboxError, Invalid, TooLarge
+from shared.errors import GlassboxError, Invalid
 from shared.runtime.settings import MiB, Settings
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
@@ -58,8 +58,6 @@ USUAL_BYTES = 256 * MiB
 """An archive that unpacks to no more may have any compression ratio: white pages have one of 1000."""
 
 Broken = tuple[int, GlassboxError]  # the index of an entry that breaks a rule, and the error to raise
-
-RUN = 65_536
 
 ROWS_AT_ONCE = 256
 _entry = partial(tuple.__new__, Entry)  # `Entry._make` without its check of the length; takes half the time
@@ -153,147 +151,6 @@ def name_problem(name: str) -> str | None:
     return None
 
 
-class Collector:
-    """Collects the entries of an archive run by run, and enforces the limits on their number, total size and names."""
-
-    def __init__(self, capacity: int, limits: Settings) -> None:
-        """capacity: the largest possible number of entries; pages that are not used take no memory."""
-        self._limits = limits
-        self._entries = np.empty(min(capacity, limits.max_archive_entries), ENTRY)
-        self._wanted = np.empty(len(self._entries), np.bool_)
-        self._report = SkipReport()
-        self._hashes = np.empty(len(self._entries), np.int64)
-        self._names = bytearray()
-        self._count = self._size = self._described = 0
-
-    @property
-    def entries(self) -> NDArray[np.void]:
-        """The entries collected so far, (n,) of ENTRY; a caller may change them in place."""
-        return self._entries[: self._count]
-
-    def check(self, count: int, size: int) -> None:
-        """Check that `count` more entries of `size` unpacked bytes are within the limits; raises `TooLarge`."""
-        if self._count + count > self._limits.max_archive_entries:
-            raise TooLarge(
-                "archive_too_large",
-                f"the archive has more than {self._limits.max_archive_entries} entries (GLASSBOX_MAX_ARCHIVE_ENTRIES)",
-            )
-        if self._size + size > self._limits.max_expanded_bytes:
-            raise TooLarge(
-                "archive_too_large",
-                f"the archive unpacks to more than {self._limits.max_expanded_bytes} bytes"
-                " (GLASSBOX_MAX_EXPANDED_BYTES)",
-            )
-
-    def add(
-        self,
-        run: NDArray[np.void],
-        names: Sequence[bytes],
-        reasons: NDArray[np.uint8],
-        raw_names: Sequence[bytes] | None = None,
-    ) -> None:
-        """Add a validated run (n,) of ENTRY, with the names in UTF-8 and, if different, as stored in the archive.
-
-        reasons: why each entry is skipped (n,), an index of `REASONS`.
-        """
-        start, stop = self._count, self._count + len(run)
-        lengths = np.fromiter(map(len, names), np.int64, len(names))
-        run["name"] = run["raw"] = len(self._names) + np.cumsum(lengths) - lengths
-        run["name_length"] = run["raw_length"] = lengths
-        self._names += b"".join(names)
-        for index, raw in enumerate(raw_names or ()):
-            if raw != names[index]:
-                run["raw"][index], run["raw_length"][index] = len(self._names), len(raw)
-                self._names += raw
-        if len(self._names) > self._limits.max_names_bytes:
-            raise TooLarge(
-                "archive_too_large",
-                f"the archive's names have more than {self._limits.max_names_bytes} bytes in all"
-                " (GLASSBOX_MAX_NAMES_BYTES)",
-            )
-        self._entries[start:stop] = run
-        self._wanted[start:stop] = reasons == 0
-        for reason in np.flatnonzero(np.bincount(reasons, minlength=1)).tolist():
-            if (code := REASONS[reason]) not in {None, FOLDER}:
-                places = np.flatnonzero(reasons == reason)
-                self._report.add(code, (names[place].decode() for place in places.tolist()), len(places))
-        self._hashes[start:stop] = np.fromiter(map(hash, _places(names)), np.int64, len(names))
-        self._count = stop
-        self._size += int(run["size"].sum())
-
-    def name(self, index: int) -> str:
-        """Return the name of one entry."""
-        row = self._entries[index]
-        return self._names[row["name"] : row["name"] + row["name_length"]].decode()
-
-    @property
-    def size(self) -> int:
-        """The unpacked bytes of the entries collected so far."""
-        return self._size
-
-    def skip(self, reason: str, name: str) -> None:
-        """Report an entry that is not in the index, as it only describes the archive."""
-        self._report.add(reason, [name])
-        self._described += 1
-
-    def build_index(self, kind: Kind) -> ArchiveIndex:
-        """Build the index of all collected entries.
-
-        Raises `Invalid` for a duplicate name, or if nothing is left, and `TooLarge` if every file is too large to be
-        read. A single one that is too large is an error when it is read.
-        """
-        self._refuse_duplicates()
-        total, kept = self._count, 0
-        for start in range(0, total, RUN):  # in place: a copy of a million entries takes memory
-            run = self._entries[start : min(start + RUN, total)]
-            wanted = run[self._wanted[start : start + len(run)]]
-            self._entries[kept : kept + len(wanted)] = wanted
-            kept += len(wanted)
-        if kept == 0:
-            raise Invalid("archive_empty", self._nothing_left())
-        largest = self._limits.max_entry_bytes
-        if (self._entries["size"][:kept] > largest).all():
-            which = "" if kept == 1 else f", and so are all {kept} files"
-            raise TooLarge(
-                "archive_entry_too_large",
-                f"{shown(self.name(0))} is larger than {largest} bytes (GLASSBOX_MAX_ENTRY_BYTES){which}; send smaller"
-                " files",
-            )
-        names = np.frombuffer(self._names, np.uint8)
-        passed_over = total - kept + self._described
-        return ArchiveIndex(kind, passed_over, self._entries[:kept], names, skipped=self._report.as_json())
-
-    def _nothing_left(self) -> str:
-        """Return what the archive holds instead of images."""
-        if skipped := self._report.as_json():
-            links = "; pack the files to which the links lead (tar --dereference)" if LINK in skipped else ""
-            return f"the archive holds no images; its files are skipped: {in_words(skipped)}{links}"
-        folders = f": its {self._count} entries are folders" if self._count else " and no entry at all"
-        return f"the archive holds no files{folders}"
-
-    def _refuse_duplicates(self) -> None:
-        """Raise `Invalid` for a duplicate name. Compares only names with equal hashes, to save memory."""
-        wanted = np.flatnonzero(self._wanted[: self._count])  # two folders of one name are harmless
-        hashes = self._hashes[wanted]
-        order = np.argsort(hashes)
-        hashes = hashes[order]
-        equal = hashes[1:] == hashes[:-1]
-        seen = set()
-        for index in order[np.append(equal, False) | np.insert(equal, 0, False)] if equal.any() else ():
-            place = normalised(self.name(int(wanted[index])).encode())
-            if place in seen:
-                raise Invalid("archive_duplicate", f"{shown(place.decode())} is in the archive twice; remove one")
-            seen.add(place)
-
-
-def _places(names: Sequence[bytes]) -> Iterable[bytes]:
-    """Return the normalised names, for comparison; in nearly every archive they are the names themselves."""
-    together = b"\n".join(names)
-    if b"./" in together or b"//" in together or together.endswith(b"/.") or b"/.\n" in together:
-        return map(normalised, names)
-    return names
-
-
 class Rule(NamedTuple):
     """A mask (n,) of the entries that break the rule, and the error to raise: its type, code and detail."""
 
@@ -322,7 +179,7 @@ def enforce(rules: Iterable[Rule], names: Sequence[str], reasons: NDArray[np.uin
 class Rows:
     """The rows of entries (N,) of `index.ENTRY` as tuples; reads in ascending order are fastest."""
 
-    def __init__(self, entries: NDArray[np.void]) -> None:
+    def __init__(self, entries: NDArray[np.void] | StoredArray) -> None:
         self._entries = entries
         self._first = 0
         self._rows: list[Entry] = []
@@ -336,6 +193,23 @@ class Rows:
         self._first = index - index % ROWS_AT_ONCE
         self._rows = list(map(_entry, self._entries[self._first : self._first + ROWS_AT_ONCE].tolist()))
         return self._rows[index - self._first]
+
+
+class StoredNames:
+    """The names of an index, of which a piece is in memory; reads in ascending order are fastest."""
+
+    def __init__(self, names: NDArray[np.uint8] | StoredArray) -> None:
+        self._names = names
+        self._start = 0
+        self._piece = b""
+
+    def get(self, start: int, size: int) -> bytes:
+        """Return the `size` bytes at `start`."""
+        at = start - self._start
+        if at < 0 or at + size > len(self._piece):
+            self._piece = self._names[start : start + max(size, PIECE)].tobytes()
+            self._start, at = start, 0
+        return self._piece[at : at + size]
 
 
 class Window:

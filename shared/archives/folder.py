@@ -9,6 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,14 +18,15 @@ from shared.archives.entries import (
     LINK,
     LONGEST_PATH,
     SPECIAL_FILE,
-    Collector,
     Rows,
     Rule,
+    StoredNames,
     enforce,
     too_long,
     validate_names,
 )
 from shared.archives.index import ENTRY, ArchiveIndex, Entry, Kind
+from shared.archives.indexing.collector import Collector
 from shared.errors import GlassboxError, Invalid, Malformed, TooLarge
 from shared.runtime.settings import Settings
 from shared.storage.sources.local import WITHOUT_WAITING, PinnedFile, changed, missing_as_error
@@ -42,17 +44,20 @@ class Found(NamedTuple):
     inode: int
 
 
-def index_folder(folder: PinnedFile, limits: Settings) -> ArchiveIndex:
-    """List the folder once and build the index; raises `TooLarge` or `Invalid` for the first bad file."""
-    collector = Collector(limits.max_archive_entries, limits)
-    run: list[Found] = []
-    for found in _files(folder.path, limits, collector):
-        run.append(found)
-        if len(run) == RUN:
-            _collect(run, collector, limits)
-            run = []
-    _collect(run, collector, limits)
-    return collector.build_index(Kind.FOLDER)
+def index_folder(path: Path, folder: PinnedFile, limits: Settings) -> ArchiveIndex:
+    """List the folder once and build the index; raises `TooLarge` or `Invalid` for the first bad file.
+
+    path: the link to the folder, beside which the index is written.
+    """
+    with Collector(path, limits) as collector:
+        run: list[Found] = []
+        for found in _files(folder.path, limits, collector):
+            run.append(found)
+            if len(run) == RUN:
+                _collect(run, collector, limits)
+                run = []
+        _collect(run, collector, limits)
+        return collector.build_index(Kind.FOLDER)
 
 
 def _collect(run: list[Found], collector: Collector, limits: Settings) -> None:
@@ -130,7 +135,7 @@ class FolderEntries:
         self._root = descriptor
         self._path = archive.source.path if archive.source else ""
         self._rows = Rows(archive.entries)
-        self._names = archive.names.data
+        self._names = StoredNames(archive.names)
         self._max_entry_bytes = limits.max_entry_bytes
         self._parent: tuple[str, int] = "", descriptor  # the folder that was opened last
 
@@ -146,7 +151,7 @@ class FolderEntries:
                 "entry_too_large",
                 f"the file is larger than {self._max_entry_bytes} bytes (GLASSBOX_MAX_ENTRY_BYTES)",
             )
-        name = str(self._names[entry.name : entry.name + entry.name_length], "utf-8")
+        name = str(self._names.get(entry.name, entry.name_length), "utf-8")
         folder, _, own_name = name.rpartition("/")
         path = f"{self._path}/{name}"
         with missing_as_error(path):

@@ -1,13 +1,16 @@
-"""The index of an archive: the offset, size and name of each entry, in columns that workers map into memory.
+"""The index of an archive: the offset, size and name of each entry, in a file of which workers read parts.
 
 It is built once, when the archive is uploaded, so that no worker parses and validates the archive again.
 """
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Self
@@ -16,6 +19,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from shared.archives.indexing.stored import OpenFile, ScratchFile, StoredArray
 from shared.errors import Damaged
 from shared.images.shapes import Shape, shape_with
 from shared.json_types import Skipped
@@ -23,6 +27,7 @@ from shared.storage import durable
 from shared.storage.sources.local import PinnedFile
 
 FILE = "plan"
+RUN = 8192  # rows that are read at once
 
 ENTRY = np.dtype(
     [
@@ -92,9 +97,19 @@ class ImageArray:
 
 
 @dataclass(frozen=True, eq=False)
+class Cut:
+    """The first entry of each shard, ascending (S,), and the limits of shards by which it was computed."""
+
+    images: int
+    nbytes: int
+    starts: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
 class ArchiveIndex:
     """The entries to classify, in the archive's order.
 
+    entries and names: arrays, or files of which parts are read; a file that was not saved is removed with the index.
     passed_over: number of the other entries, with the folders. skipped: the files among them, by the reason's code.
     source: the file or folder of this server's disk that is read in place of an archive on the volume. In a folder's
     entries, `offset` is the file's inode and `end` the time of its last change.
@@ -102,11 +117,12 @@ class ArchiveIndex:
 
     kind: Kind
     passed_over: int = 0
-    entries: NDArray[np.void] = field(default_factory=lambda: np.empty(0, ENTRY))  # (N,) of ENTRY; empty for an array
-    names: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))  # UTF-8, concatenated
+    entries: NDArray[np.void] | StoredArray = field(default_factory=lambda: np.empty(0, ENTRY))  # (N,) of ENTRY
+    names: NDArray[np.uint8] | StoredArray = field(default_factory=lambda: np.empty(0, np.uint8))  # UTF-8, concatenated
     array: ImageArray | None = None
     skipped: Skipped = field(default_factory=dict)
     source: PinnedFile | None = None
+    cut: Cut | None = None
 
     def __len__(self) -> int:
         return self.array.count if self.array else len(self.entries)
@@ -121,9 +137,17 @@ class ArchiveIndex:
         if self.array:
             return [str(index) for index in range(start, min(stop, len(self)))]
         rows = self.entries[start:stop]
-        names = self.names.data
+        if not len(rows):
+            return []
         ends = rows["name"] + rows["name_length"]
-        return [str(names[a:b], "utf-8") for a, b in zip(rows["name"].tolist(), ends.tolist(), strict=True)]
+        first = int(rows["name"].min())
+        names = self.names[first : int(ends.max())].tobytes()  # the names are in the order of the entries
+        starts, stops = (rows["name"] - first).tolist(), (ends - first).tolist()
+        return [str(names[a:b], "utf-8") for a, b in zip(starts, stops, strict=True)]
+
+    def entry(self, index: int) -> Entry:
+        """Return one entry."""
+        return Entry._make(self.entries[index : index + 1].tolist()[0])
 
     def shards(self, images: int, nbytes: int) -> list[tuple[int, int]]:
         """Cut the entries into runs (start, stop), in their order.
@@ -131,24 +155,61 @@ class ArchiveIndex:
         Each run has at most `images` entries and `nbytes` unpacked bytes; a larger entry is a run of its own. The same
         index and limits give the same runs.
         """
+        if self.cut is not None and (self.cut.images, self.cut.nbytes) == (images, nbytes):
+            starts = self.cut.starts.tolist()
+            return list(zip(starts, [*starts[1:], len(self)], strict=True))
         return list(self._runs(images, nbytes))
+
+    def with_shards(self, images: int, nbytes: int) -> Self:
+        """Return the index with its shards, so that a worker does not have to read all entries to compute them."""
+        starts = np.fromiter((start for start, _ in self._runs(images, nbytes)), np.int64)
+        return replace(self, cut=Cut(images, nbytes, starts))
 
     def _runs(self, images: int, nbytes: int) -> Iterator[tuple[int, int]]:
         if self.array:
             step = max(1, min(images, nbytes // self.array.image_bytes))
             yield from ((start, min(start + step, len(self))) for start in range(0, len(self), step))
             return
-        ends = np.cumsum(self.entries["size"])  # (N,) unpacked bytes up to and including each entry
-        start = before = 0
-        while start < len(ends):
-            fitting = int(np.searchsorted(ends, before + nbytes, "right"))
-            stop = min(max(fitting, start + 1), start + images, len(ends))
+        count, start = len(self.entries), 0
+        sizes, first = np.empty(0, np.int64), 0  # of the entries from `first` on
+        while start < count:
+            most = min(images, count - start)
+            if start + most > first + len(sizes):
+                sizes, first = self.entries[start : start + max(most, RUN)]["size"].copy(), start
+            ends = np.cumsum(sizes[start - first : start - first + most])  # unpacked bytes up to and including each
+            stop = start + max(1, int(np.searchsorted(ends, nbytes, "right")))
             yield start, stop
-            start, before = stop, int(ends[stop - 1])
+            start = stop
 
     def save(self, folder: Path) -> None:
         """Write the index into `folder`, durably."""
-        description = {
+        file, path = getattr(self.entries, "file", None), folder / FILE
+        if isinstance(file, ScratchFile) and file.is_temporary:
+            _append(file, self._description())
+            try:
+                file.move(path)
+            except OSError as error:
+                if error.errno != errno.EXDEV:  # another file system: copy it
+                    raise
+            else:
+                return
+        with durable.replacing(path) as target:
+            for stored in (self.entries, self.names):
+                target.write(array_header(stored.dtype, len(stored)))
+                for start in range(0, len(stored), durable.BLOCK):
+                    target.write(stored[start : start + durable.BLOCK].data)
+            for part in self._description():
+                npy.write_array(target, part, version=(1, 0), allow_pickle=False)
+
+    def discard(self) -> None:
+        """Remove the file of an index that is not needed any more, unless it was saved."""
+        file = getattr(self.entries, "file", None)
+        if isinstance(file, ScratchFile):
+            file.discard()
+
+    def _description(self) -> list[NDArray[Any]]:
+        """Return the arrays after the entries and names: the other fields as JSON, and the first entries of shards."""
+        description: dict[str, Any] = {
             "kind": self.kind,
             "passed_over": self.passed_over,
             "array": self.array and self.array.description(),
@@ -156,36 +217,56 @@ class ArchiveIndex:
         }
         if self.source is not None:
             description["source"] = self.source.as_json()
-        with durable.replacing(folder / FILE) as file:
-            for part in (self.entries, self.names, np.frombuffer(json.dumps(description).encode(), np.uint8)):
-                npy.write_array(file, part, version=(1, 0), allow_pickle=False)
+        if self.cut is not None:
+            description["shards"] = [self.cut.images, self.cut.nbytes]
+        content: NDArray[Any] = np.frombuffer(json.dumps(description).encode(), np.uint8)
+        return [content] if self.cut is None else [content, self.cut.starts]
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Map the index that `save` wrote into `folder`.
+        """Open the index that `save` wrote into `folder`.
 
         Raises `Damaged` if the file is not what `save` writes, and FileNotFoundError if it does not exist.
         """
         path = folder / FILE
         try:
+            opened = OpenFile(path)
             with path.open("rb") as file:
-                entries, names, description = (_mapped(file, path) for _ in range(3))
-            values = json.loads(description.tobytes())
+                entries, names, description = (_stored(file, opened) for _ in range(3))
+                values = json.loads(description[:].tobytes())
+                cut = None
+                if "shards" in values:
+                    images, nbytes = values["shards"]
+                    cut = Cut(images, nbytes, _stored(file, opened)[:])
             array = ImageArray(**values["array"]) if values["array"] else None
             skipped = values.get("skipped", {})  # an older version did not write it
             source = PinnedFile(**values["source"]) if "source" in values else None
-            return cls(Kind(values["kind"]), values["passed_over"], entries, names, array, skipped, source)
+            return cls(Kind(values["kind"]), values["passed_over"], entries, names, array, skipped, source, cut)
         except (ValueError, KeyError, TypeError) as error:
             raise Damaged("plan_damaged", f"the index of the archive cannot be read: {error}") from error
 
 
-def _mapped(file: IO[bytes], path: Path) -> NDArray[Any]:
-    """Map the array that starts at the position of `file`; moves `file` to the array's end."""
+def array_header(dtype: np.dtype[Any], count: int) -> bytes:
+    """Return the header of a `.npy` of an array (count,). NumPy gives all counts a header of the same length."""
+    header = io.BytesIO()
+    values = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": (count,)}
+    npy.write_array_header_1_0(header, values)
+    return header.getvalue()
+
+
+def _append(file: ScratchFile, arrays: list[NDArray[Any]]) -> None:
+    for array in arrays:
+        file.append(array_header(array.dtype, len(array)))
+        file.append(array)
+
+
+def _stored(file: IO[bytes], opened: OpenFile) -> StoredArray:
+    """Return the array that starts at the position of `file`; moves `file` to the array's end."""
     npy.read_magic(file)
-    shape, _, dtype = npy.read_array_header_1_0(file)
-    offset = file.tell()
-    if 0 in shape:  # an empty range cannot be mapped
-        return np.empty(shape, dtype)
-    array = np.memmap(path, dtype, "r", offset, shape)
-    file.seek(offset + array.nbytes)
+    (count,), _, dtype = npy.read_array_header_1_0(file)
+    array = StoredArray(opened, file.tell(), count, dtype)
+    end = file.tell() + count * dtype.itemsize
+    if end > file.seek(0, os.SEEK_END):
+        raise ValueError("it is cut short")
+    file.seek(end)
     return array

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,6 @@ from shared.archives.entries import (
     REASONS,
     SPECIAL_ENTRY,
     SPECIAL_FILE,
-    Collector,
     Rows,
     Rule,
     Window,
@@ -28,6 +28,7 @@ from shared.archives.entries import (
     validate_names,
 )
 from shared.archives.index import ENTRY, ArchiveIndex, Kind
+from shared.archives.indexing.collector import Collector
 from shared.archives.names.code_pages import ENOUGH, TAR_DEFAULT, decoded, encodings_of, is_utf8, plain
 from shared.errors import Invalid, Malformed, TooLarge
 from shared.runtime.settings import Settings
@@ -153,36 +154,39 @@ class Member(NamedTuple):
     link: bytes
 
 
-def index_tar(descriptor: int, file_size: int, limits: Settings, *, end_mark_needed: bool = False) -> ArchiveIndex:
+def index_tar(
+    path: Path, descriptor: int, file_size: int, limits: Settings, *, end_mark_needed: bool = False
+) -> ArchiveIndex:
     """Validate every header and build the index; raises `TooLarge` or `Invalid` for the first bad entry.
 
-    end_mark_needed: refuse a tar without its end mark, which may have lost its last entries.
+    path: the archive, beside which the index is written. end_mark_needed: refuse a tar without its end mark, which may
+    have lost its last entries.
     """
-    collector = Collector(file_size // BLOCK, limits)
-    walk = Walk(descriptor, file_size, limits, collector.skip, end_mark_needed=end_mark_needed)
-    members = iter(walk)
 
     def again() -> Iterator[Member]:
         return iter(Walk(descriptor, file_size, limits, lambda *_: None, end_mark_needed=False))
 
     decoder, links = Names(again), HardLinks(again, limits)
-    while run := list(islice(members, RUN)):
+    with Collector(path, limits) as collector:
+        walk = Walk(descriptor, file_size, limits, collector.skip, end_mark_needed=end_mark_needed)
+        members = iter(walk)
+        while run := list(islice(members, RUN)):
+            walk.check_headers()
+            if any(member.kind == HARD_LINK for member in run):
+                run = list(map(links.resolved, run))
+            entries = np.zeros(len(run), ENTRY)
+            entries["offset"] = [member.offset for member in run]
+            entries["size"] = entries["packed"] = [member.size for member in run]
+            entries["end"] = entries["offset"] + entries["size"]
+            collector.check(len(run), int(entries["size"].sum()))
+            names = decoder.of(run)
+            encoded = [name.encode() for name in names]
+            reasons = _validate(run, names, encoded, limits)
+            entries["method"] = [member.kind == SPARSE for member in run]
+            collector.add(entries, encoded, reasons)
         walk.check_headers()
-        if any(member.kind == HARD_LINK for member in run):
-            run = list(map(links.resolved, run))
-        entries = np.zeros(len(run), ENTRY)
-        entries["offset"] = [member.offset for member in run]
-        entries["size"] = entries["packed"] = [member.size for member in run]
-        entries["end"] = entries["offset"] + entries["size"]
-        collector.check(len(run), int(entries["size"].sum()))
-        names = decoder.of(run)
-        encoded = [name.encode() for name in names]
-        reasons = _validate(run, names, encoded, limits)
-        entries["method"] = [member.kind == SPARSE for member in run]
-        collector.add(entries, encoded, reasons)
-    walk.check_headers()
-    check_ratio(collector.size, file_size, limits)
-    return collector.build_index(Kind.TAR)
+        check_ratio(collector.size, file_size, limits)
+        return collector.build_index(Kind.TAR)
 
 
 class Walk:

@@ -35,7 +35,7 @@ def validate(path: Path, limits: Settings, source: PinnedFile | None = None) -> 
     """
     if source is None:
         return _index(path, limits)
-    index = index_folder(source, limits) if source.is_folder else _index(path, limits)
+    index = index_folder(path, source, limits) if source.is_folder else _index(path, limits)
     source.check()
     return replace(index, source=source) if path.is_symlink() else index
 
@@ -51,7 +51,7 @@ def _index(path: Path, limits: Settings) -> ArchiveIndex:
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         if is_tar(start):
-            return index_tar(file.fileno(), size, limits, end_mark_needed=rest_ignored)
+            return index_tar(path, file.fileno(), size, limits, end_mark_needed=rest_ignored)
         if start.startswith(arrays.MAGIC):
             return index_array(path, 0, size, "the array", limits)
         directory = find_directory(file.fileno(), size)  # last: any bytes may precede a zip
@@ -59,7 +59,7 @@ def _index(path: Path, limits: Settings) -> ArchiveIndex:
             raise UnsupportedType("archive_expected", f"{refused(path, 'a supported archive')}; send {ACCEPTED}")
         if holds_arrays(file.fileno(), directory):
             return index_npz(path, file.fileno(), size, directory, limits)
-        return index_zip(file.fileno(), size, directory, limits)
+        return index_zip(path, file.fileno(), size, directory, limits)
 
 
 def _start(path: Path) -> bytes:

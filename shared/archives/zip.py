@@ -11,6 +11,8 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +25,9 @@ from shared.archives.entries import (
     REASONS,
     SPECIAL_ENTRY,
     SPECIAL_FILE,
-    Collector,
     Rows,
     Rule,
+    StoredNames,
     Window,
     check_ratio,
     enforce,
@@ -35,6 +37,8 @@ from shared.archives.entries import (
     validate_names,
 )
 from shared.archives.index import ENTRY, ArchiveIndex, Entry, Kind
+from shared.archives.indexing.collector import Collector
+from shared.archives.indexing.sorting import ExternalSort
 from shared.archives.names.code_pages import ENOUGH, ZIP_DEFAULT, decoded, encodings_of, plain
 from shared.archives.zip_directory import CENTRAL, MANY, Block, Directory, blocks, damaged
 from shared.errors import Invalid, Malformed
@@ -59,21 +63,130 @@ LONGEST_LOCAL_HEADER = LOCAL_BYTES + 2 * 0xFFFF
 Sizes = tuple[int, int, int]  # CRC, packed and unpacked size
 
 
-def index_zip(descriptor: int, file_size: int, directory: Directory, limits: Settings) -> ArchiveIndex:
-    """Validate the central directory and build the index; raises `TooLarge` or `Invalid` for the first bad entry."""
-    collector = Collector(directory.size // CENTRAL.itemsize, limits)
-    decoder = Names(descriptor, directory, limits)
+BY_OFFSET = np.dtype([("key", "<u8"), ("number", "<u4")])
+BY_NUMBER = np.dtype([("key", "<u8"), ("end", "<i8")])
+
+
+class OutOfOrder(Exception):
+    """The entries of the central directory are not in the order of their places in the file."""
+
+
+class Run(NamedTuple):
+    """A block of the directory, its entries (n,) of ENTRY with their ends, and their names as stored."""
+
+    block: Block
+    entries: NDArray[np.void]
+    names: list[bytes]
+
+
+def index_zip(path: Path, descriptor: int, file_size: int, directory: Directory, limits: Settings) -> ArchiveIndex:
+    """Validate the central directory and build the index; raises `TooLarge` or `Invalid` for the first bad entry.
+
+    path: the archive, beside which the index is written.
+    """
+    try:
+        return _index(path, descriptor, file_size, directory, limits, _runs_in_order(descriptor, directory))
+    except OutOfOrder:
+        runs = _runs_with_sorted_ends(path, descriptor, directory)
+        return _index(path, descriptor, file_size, directory, limits, runs)
+
+
+def _index(
+    path: Path, descriptor: int, file_size: int, directory: Directory, limits: Settings, runs: Iterator[Run]
+) -> ArchiveIndex:
+    decoder, overlap = Names(descriptor, directory, limits), Overlap(file_size)
+    with Collector(path, limits) as collector:
+        for block, run, stored_names in runs:
+            names = decoder.of(block, stored_names)
+            collector.check(len(run), int(np.minimum(run["size"], limits.max_expanded_bytes + 1).sum()))
+            encoded = [name.encode() for name in names]
+            reasons = _validate(block, run, names, encoded, limits)
+            overlap.check(run, names)
+            collector.add(run, encoded, reasons, stored_names)
+        overlap.refuse()
+        check_ratio(collector.size, file_size, limits)
+        return collector.build_index(Kind.ZIP)
+
+
+def _runs(descriptor: int, directory: Directory) -> Iterator[Run]:
+    """Yield the directory's entries without their ends."""
     for block in blocks(descriptor, directory):
         run = _run(block, directory)
-        stored_names = raw_names(block)
-        names = decoder.of(block, stored_names)
-        collector.check(len(run), int(np.minimum(run["size"], limits.max_expanded_bytes + 1).sum()))
-        encoded = [name.encode() for name in names]
-        reasons = _validate(block, run, names, encoded, limits)
-        collector.add(run, encoded, reasons, stored_names)
-    _refuse_overlap(collector, directory, file_size)
-    check_ratio(collector.size, file_size, limits)
-    return collector.build_index(Kind.ZIP)
+        run["raw_length"] = block.records["name_length"]
+        yield Run(block, run, raw_names(block))
+
+
+def _runs_in_order(descriptor: int, directory: Directory) -> Iterator[Run]:
+    """Yield the directory's entries; an entry ends at the next one. Raises `OutOfOrder`."""
+    before: Run | None = None
+    for run in _runs(descriptor, directory):
+        offsets, ends = run.entries["offset"], run.entries["end"]
+        if (offsets[1:] < offsets[:-1]).any():
+            raise OutOfOrder
+        ends[:-1] = offsets[1:]
+        if before is not None:
+            if offsets[0] < before.entries["offset"][-1]:
+                raise OutOfOrder
+            before.entries["end"][-1] = offsets[0]
+            yield before
+        before = run
+    if before is not None:
+        before.entries["end"][-1] = directory.start
+        yield before
+
+
+def _runs_with_sorted_ends(path: Path, descriptor: int, directory: Directory) -> Iterator[Run]:
+    """Yield the directory's entries in its order; an entry ends at the one with the next offset."""
+    by_offset = ExternalSort(BY_OFFSET, path.with_name("offsets"))
+    by_number = ExternalSort(BY_NUMBER, path.with_name("ends"))
+    try:
+        count = 0
+        for run in _runs(descriptor, directory):
+            by_offset.add(key=run.entries["offset"], number=range(count, count + len(run.entries)))
+            count += len(run.entries)
+        last = np.empty(0, BY_OFFSET)
+        for chunk in by_offset.chunks():
+            rows = np.concatenate([last, chunk])
+            by_number.add(key=rows["number"][:-1], end=rows["key"][1:].astype(np.int64))
+            last = rows[-1:].copy()
+        by_number.add(key=last["number"], end=np.full(len(last), directory.start))
+        ends, chunks = np.empty(0, np.int64), by_number.chunks()
+        for run in _runs(descriptor, directory):
+            while len(ends) < len(run.entries):
+                ends = np.concatenate([ends, next(chunks)["end"]])
+            run.entries["end"], ends = ends[: len(run.entries)], ends[len(run.entries) :]
+            yield run
+    finally:
+        by_offset.discard()
+        by_number.discard()
+
+
+class Overlap:
+    """Finds entries that overlap the next one: they let a small file unpack to a huge one.
+
+    The local headers' extra fields are not read here; an entry that overlaps because of them is refused when it is
+    read.
+    """
+
+    def __init__(self, file_size: int) -> None:
+        self._file_size = file_size
+        self._cut = False
+        self._first: str | None = None
+
+    def check(self, run: NDArray[np.void], names: Sequence[str]) -> None:
+        """Check the entries of a run, whose `end` is set."""
+        stops = run["offset"] + LOCAL_BYTES + run["raw_length"] + run["packed"]
+        self._cut = self._cut or bool((stops > self._file_size).any())
+        overlapping = stops > run["end"]
+        if self._first is None and overlapping.any():
+            self._first = names[int(overlapping.argmax())]
+
+    def refuse(self) -> None:
+        """Raise `Invalid` if any entry overlaps the next one or the file's end."""
+        if self._cut:
+            raise damaged("it is cut short: an entry ends after the file's end")
+        if self._first is not None:
+            raise Invalid("archive_overlap", f"{shown(self._first)} overlaps the next entry or the directory")
 
 
 def _run(block: Block, directory: Directory) -> NDArray[np.void]:
@@ -233,25 +346,6 @@ def _validate(
     return reasons
 
 
-def _refuse_overlap(collector: Collector, directory: Directory, file_size: int) -> None:
-    """Raise `Invalid` if an entry overlaps the next one: overlapping entries let a small file unpack to a huge one.
-
-    Sets the `end` of each entry. The local headers' extra fields are not read here; an entry that overlaps because of
-    them is refused when it is read.
-    """
-    entries = collector.entries
-    order = np.argsort(entries["offset"], kind="stable")
-    starts = entries["offset"][order]
-    ends = starts + LOCAL_BYTES + entries["raw_length"][order] + entries["packed"][order]
-    if len(ends) and (ends > file_size).any():
-        raise damaged("it is cut short: an entry ends after the file's end")
-    limits = np.append(starts[1:], directory.start)
-    if (overlapping := ends > limits[: len(ends)]).any():
-        name = collector.name(int(order[overlapping.argmax()]))
-        raise Invalid("archive_overlap", f"{shown(name)} overlaps the next entry or the directory")
-    entries["end"][order] = limits[: len(ends)]
-
-
 def entry_damaged(what: str) -> Malformed:
     """Return the error for an entry that differs from the central directory."""
     return Malformed("entry_damaged", f"the entry cannot be unpacked: {what}")
@@ -263,7 +357,7 @@ class ZipEntries:
     def __init__(self, descriptor: int, archive: ArchiveIndex, limits: Settings) -> None:
         self._window = Window(descriptor)
         self._rows = Rows(archive.entries)
-        self._names = archive.names.data
+        self._names = StoredNames(archive.names)
         self._max_entry_bytes = limits.max_entry_bytes
 
     def read(self, index: int) -> bytes:
@@ -277,7 +371,7 @@ class ZipEntries:
             )
         at = self._window.find(entry.offset, min(entry.end - entry.offset, packed + LONGEST_LOCAL_HEADER))
         content = self._window.buffer
-        start = at + header_bytes(content, at, entry, self._names)
+        start = at + header_bytes(content, at, entry, self._names.get(entry.raw, entry.raw_length))
         content = content[start : start + packed]
         if entry.method == DEFLATED:
             content = inflated(content, size)
@@ -288,18 +382,19 @@ class ZipEntries:
         return content
 
 
-def header_bytes(buffer: bytes, at: int, entry: Entry, names: memoryview) -> int:
+def header_bytes(buffer: bytes, at: int, entry: Entry, raw_name: bytes) -> int:
     """Return the length of the local header at `at` of `buffer`; the data follow it.
 
-    Raises `Malformed` if the header differs from the entry in the index, or if the data reach beyond the entry's end.
+    raw_name: the entry's name as stored in the archive. Raises `Malformed` if the header differs from the entry in the
+    index, or if the data reach beyond the entry's end.
     """
     if len(buffer) < at + LOCAL_BYTES:
         raise entry_damaged("the file ends before it")
     magic, local_flags, local_method, crc, packed, size, name_length, extra_length = LOCAL.unpack_from(buffer, at)
-    name, raw = at + LOCAL_BYTES, entry.raw
+    name = at + LOCAL_BYTES
     if (
         magic != LOCAL_MAGIC
-        or buffer[name : name + name_length] != names[raw : raw + entry.raw_length]
+        or buffer[name : name + name_length] != raw_name
         or local_method != entry.method
         or (local_flags | entry.flags) & (ENCRYPTED | PATCHED)
     ):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 from threading import Lock
 
@@ -24,9 +25,11 @@ class Summary:
 
     bins: for each label the number of rows, int64 (BINS,), with a confidence of at least the bin's lower edge and less
     than its upper one, which the last bin includes. The edges are in EDGES.
+    shards: the number of shards. files: a hash of the names of their files.
     """
 
-    shards: list[Path] = field(default_factory=list)
+    shards: int = 0
+    files: int = 0
     rows: int = 0
     errors: int = 0
     bins: dict[str, NDArray[np.int64]] = field(default_factory=dict)
@@ -42,7 +45,12 @@ class Summary:
         self.codes.update(columns.codes)
         self.rows += header.rows
         self.errors += header.errors
-        self.shards.append(shard)
+        self.shards += 1
+        self.files = _hashed(self.files, shard)
+
+
+def _hashed(before: int, shard: Path) -> int:
+    return hash((before, shard.name))
 
 
 class Summaries:
@@ -56,12 +64,11 @@ class Summaries:
         """Return the summary of a job's finished shards, which must not be changed. Raises `Damaged`."""
         with self._lock:
             known = self._known.pop(job_id, None)
-        counted = [] if known is None else known.shards
-        if known is None or list(shards[: len(counted)]) != counted:  # a retry replaced a shard
+        if known is None or reduce(_hashed, shards[: known.shards], 0) != known.files:  # a retry replaced a shard
             summary = Summary()
         else:
-            summary = Summary(list(counted), known.rows, known.errors, dict(known.bins), known.codes.copy())
-        for shard in shards[len(summary.shards) :]:
+            summary = replace(known, bins=dict(known.bins), codes=known.codes.copy())
+        for shard in shards[summary.shards :]:
             summary.add(shard)
         with self._lock:
             self._known[job_id] = summary

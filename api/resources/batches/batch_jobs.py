@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from flask import Blueprint
 from pydantic import Field
 
 from api.middleware.idempotency import id_to_make, idempotent
 from api.requests.bodies.references import Bodies
+from api.requests.bodies.uploads import Upload
 from api.requests.online.inversion import INVERT, chosen_invert
 from api.requests.submission import Submission
 from api.requests.validation import RequestModel, TimeoutSeconds, from_texts
@@ -86,42 +90,52 @@ def blueprint(
             if options.top_k > len(version.classes):
                 reason = f"must be at most {len(version.classes)}, the model's classes; got {options.top_k}"
                 raise Invalid("validation_failed", f"top_k: {reason}", [FieldError(reason, parameter="top_k")])
-            index = validate(upload.path, settings, upload.source)
-            check_channels(index, version)
-            top_k = classes_that_fit(version.classes, options.top_k, settings.max_row_bytes)
-            check_rows(len(index), version, top_k, settings)
-            invert = chosen_invert(options.invert, options, version)
-            specification = BatchSpecification(
-                model=version.model,
-                version=version.version,
-                top_k=top_k,
-                invert=invert,
-                compares_with_training=invert == "auto" and version.brightness is not None,
-                error_threshold=options.error_threshold,
-                passed_over=index.passed_over,
-                shard_images=shard_size(len(index), settings.shard_images, submission.processes(Kind.BATCH)),
-                shard_bytes=settings.shard_bytes,
-                source=None if index.source is None else index.source.path,
-            )
-            job, warnings = submission.submit(
-                Job(
-                    id=id_to_make(),
-                    kind=Kind.BATCH,
+            with _indexed(upload, settings) as index:
+                check_channels(index, version)
+                top_k = classes_that_fit(version.classes, options.top_k, settings.max_row_bytes)
+                check_rows(len(index), version, top_k, settings)
+                invert = chosen_invert(options.invert, options, version)
+                specification = BatchSpecification(
                     model=version.model,
-                    timeout_seconds=options.timeout_seconds,
-                    webhook=webhook,
-                    progress=Progress(total=len(index), unit="images"),
-                    request=options.model_dump(exclude_none=True) | {"invert": invert} | upload.described(),
-                    specification=specification.pinned(),
-                ),
-                archive=None if index.source else upload.path,
-                index=index,
-            )
+                    version=version.version,
+                    top_k=top_k,
+                    invert=invert,
+                    compares_with_training=invert == "auto" and version.brightness is not None,
+                    error_threshold=options.error_threshold,
+                    passed_over=index.passed_over,
+                    shard_images=shard_size(len(index), settings.shard_images, submission.processes(Kind.BATCH)),
+                    shard_bytes=settings.shard_bytes,
+                    source=None if index.source is None else index.source.path,
+                )
+                job, warnings = submission.submit(
+                    Job(
+                        id=id_to_make(),
+                        kind=Kind.BATCH,
+                        model=version.model,
+                        timeout_seconds=options.timeout_seconds,
+                        webhook=webhook,
+                        progress=Progress(total=len(index), unit="images"),
+                        request=options.model_dump(exclude_none=True) | {"invert": invert} | upload.described(),
+                        specification=specification.pinned(),
+                    ),
+                    archive=None if index.source else upload.path,
+                    index=index.with_shards(specification.shard_images, specification.shard_bytes),
+                )
         if top_k < options.top_k:
             warnings = [*warnings, fewer_classes(top_k, options.top_k, settings)]
         return job_view(job, warnings, submission.waiting(job), index.skipped), 202, {"Location": f"/v1/jobs/{job.id}"}
 
     return routes
+
+
+@contextmanager
+def _indexed(upload: Upload, settings: Settings) -> Iterator[ArchiveIndex]:
+    """Validate the upload and yield its index, whose file is removed after the block unless the block saved it."""
+    index = validate(upload.path, settings, upload.source)
+    try:
+        yield index
+    finally:
+        index.discard()
 
 
 def check_rows(images: int, version: ModelVersion, top_k: int, settings: Settings) -> None:

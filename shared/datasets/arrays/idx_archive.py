@@ -74,7 +74,7 @@ def read_idx_archive(
     found = {_array_name(stem): index for stem, index in files.items()}
     pairs = find_arrays(found, "the archive of IDX files")
     for index in found.values():
-        if archive.entries[index]["size"] > largest.max_entry_bytes:
+        if archive.entry(index).size > largest.max_entry_bytes:
             raise TooLarge(
                 "dataset_too_large",
                 f"{shown(names[index])} has more than {largest.max_entry_bytes} bytes, the limit of an IDX file"
