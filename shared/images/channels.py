@@ -1,8 +1,8 @@
 """Conversion of an image of any mode to grayscale or RGB, one byte a channel, and rotation to upright.
 
 The grayscale value is the luma of ITU-R BT.601: 0.299 R + 0.587 G + 0.114 B. A gray pixel has its value in R, G and B.
-Transparent pixels are blended with black. Colour profiles and gammas are not applied. docs/data/images.md lists the
-conversion of each kind of image.
+Transparent pixels are blended with black, or with white if the visible ones are dark. Colour profiles and gammas are
+not applied. docs/data/images.md lists the conversion of each kind of image.
 """
 
 from __future__ import annotations
@@ -16,18 +16,29 @@ from shared.images.codecs.arrays import ArrayImage
 
 BAND = 1 << 18  # pixels copied at a time
 SIDEWAYS = frozenset({5, 6, 7, 8})  # orientations that show the first row as a column
+PREMULTIPLIED = frozenset({"La", "RGBa"})  # modes with colours that are multiplied by the transparency
+DARK = 64  # gray levels below it are hardly visible on black
+OPAQUE = 255
+LEAST_BRIGHT = np.maximum(1, np.arange(256) * DARK // 255).astype(np.uint8)
+"""The gray level of `DARK` after it is blended with black, by the transparency."""
+
+FEW_BRIGHT = 0.1  # of the visible pixels, at most, in a picture that would be lost on black
 
 
 def to_grayscale(image: Image.Image) -> NDArray[np.uint8]:
     """Return the grayscale pixels (h, w) of an image, not yet upright; raises Pillow's errors for damaged data."""
     if is_deep(image):
         return _of_deep(image)
-    if (alpha := png.alpha_of_marked_colour(image)) is not None:
-        return np.asarray(ImageChops.multiply(image.convert("L"), alpha))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return np.asarray(ImageChops.multiply(image.convert("L"), image.getchannel("A")))
-    return np.asarray(image if image.mode == "L" else image.convert("L"))
+    image, alpha = _with_alpha(image)
+    if alpha is None:
+        return np.asarray(image if image.mode == "L" else image.convert("L"))
+    if image.mode in PREMULTIPLIED:
+        gray = _colours(image).convert("L")
+    else:
+        gray = ImageChops.multiply(image.convert("L"), alpha)
+    if is_lost_on_black(np.asarray(gray), np.asarray(alpha)):
+        gray = ImageChops.add(gray, ImageChops.invert(alpha))
+    return np.asarray(gray)
 
 
 def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
@@ -37,25 +48,56 @@ def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     """
     if is_deep(image):
         return _of_deep(image)
-    plain = over_black(image)
+    plain = flattened(image)
     return np.asarray(plain) if plain.mode == "L" else _pixels(plain)
 
 
-def over_black(image: Image.Image) -> Image.Image:
+def flattened(image: Image.Image) -> Image.Image:
     """Return an image that is not deep in the mode RGB, or L if its mode has no colours; closes it if it converts it.
 
-    Transparent pixels are blended with black.
+    Transparent pixels are blended with black, or with white if the picture would be lost on black.
     """
-    alpha = png.alpha_of_marked_colour(image)
-    if alpha is None and image.has_transparency_data:
-        image = _replaced(image, "RGBA")
-        alpha = image.getchannel("A")
-    if alpha is not None:
+    image, alpha = _with_alpha(image)
+    if alpha is None:
+        return _replaced(image, "L" if image.mode in {"1", "L"} else "RGB")
+    if image.mode in PREMULTIPLIED:
+        blended = _colours(image)
+    else:
         blended = Image.new("RGB", image.size)
         blended.paste(image, mask=alpha)  # each channel times alpha / 255, rounded
-        image.close()
-        return blended
-    return _replaced(image, "L" if image.mode in {"1", "L"} else "RGB")
+    image.close()
+    if is_lost_on_black(np.asarray(blended.convert("L")), np.asarray(alpha)):
+        rest = ImageChops.invert(alpha)
+        blended = Image.merge(blended.mode, [ImageChops.add(band, rest) for band in blended.split()])
+    return blended
+
+
+def is_lost_on_black(gray: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> bool:
+    """Return whether a picture must be blended with white: at least nine tenths of its visible pixels are dark.
+
+    gray: the gray levels (h, w) after it is blended with black. A fully opaque or a fully transparent picture is not.
+    """
+    visible = np.count_nonzero(alpha)
+    if not visible or alpha.min() == OPAQUE:
+        return False
+    return bool(np.count_nonzero(gray >= LEAST_BRIGHT[alpha]) <= FEW_BRIGHT * visible)
+
+
+def _with_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Return the image, in the mode RGBA if it is transparent and not premultiplied, and its transparency or None."""
+    if (alpha := png.alpha_of_marked_colour(image)) is not None:
+        return image, alpha
+    if not image.has_transparency_data:
+        return image, None
+    if image.mode not in PREMULTIPLIED:
+        image = _replaced(image, "RGBA")
+    return image, image.getchannel(image.getbands()[-1])
+
+
+def _colours(image: Image.Image) -> Image.Image:
+    """Return the colours of a premultiplied image, which are those on black, in the mode L or RGB."""
+    *bands, _ = image.split()
+    return bands[0] if len(bands) == 1 else Image.merge("RGB", bands)
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -112,5 +154,8 @@ def _of_deep(image: Image.Image) -> NDArray[np.uint8]:
     pixels = (values >> 8).astype(np.uint8)
     transparent = image.info.get("transparency")
     if transparent is not None:
-        pixels[values == transparent] = 0
+        ground = values == transparent
+        pixels[ground] = 0
+        if is_lost_on_black(pixels, np.where(ground, np.uint8(0), np.uint8(OPAQUE))):
+            pixels[ground] = 255
     return pixels

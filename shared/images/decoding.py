@@ -2,8 +2,8 @@
 
 The formats are PNG, JPEG, BMP, GIF, TIFF, WebP, AVIF and HEIC, with one frame. For a grayscale network, colours are
 converted by the luma of ITU-R BT.601; for a network in colour, a gray value becomes R, G and B. Transparent pixels are
-blended with black, EXIF's orientation is applied, and each pixel of the input is the mean of the area that it covers in
-the image. docs/data/images.md has the details.
+blended with black or white, EXIF's orientation is applied, and each pixel of the input is the mean of the area that it
+covers in the image. docs/data/images.md has the details.
 
 A worker's memory may be limited. An image of more than `SMALL` pixels that does not fit into it fails with
 `image_too_large`. If the memory is too small even for a smaller image, the process cannot continue: `MemoryError`

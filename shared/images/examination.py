@@ -81,7 +81,7 @@ def _is_coloured(image: ImageFile) -> bool:
     if image.mode in COLOURLESS or channels.is_deep(image):
         return False
     image.draft("RGB", (JPEG_SIDE, JPEG_SIDE))
-    plain = channels.over_black(image)
+    plain = channels.flattened(image)
     if plain.mode == "L":
         return False
     if (factor := max(plain.size) // SIDE) > 1:

@@ -118,10 +118,8 @@ class Layout:
         """Pillow's mode of the converted pixels."""
         if self.photometric == CMYK:
             return "CMYK"
-        with_alpha = self.alpha is not None and not self.associated
-        if self.photometric in {RGB, PALETTE}:
-            return "RGBA" if with_alpha else "RGB"
-        return "LA" if with_alpha else "L"
+        alpha = "" if self.alpha is None else "a" if self.associated else "A"  # as Pillow names the two kinds
+        return ("RGB" if self.photometric in {RGB, PALETTE} else "L") + alpha
 
 
 def is_decoded_by_pillow(fields: Directory) -> bool:

@@ -123,7 +123,7 @@ class SampledTiff(ArrayImage):
     def _conversions(self) -> list[Conversion]:
         """Return which channels of which plane become which channels of the pixels."""
         layout = self.layout
-        has_alpha = layout.alpha is not None and not layout.associated
+        has_alpha = layout.alpha is not None
         depth = len(layout.mode)
         colours = slice(0, depth - has_alpha)
         transparency = slice(depth - 1, depth)

@@ -117,10 +117,10 @@ class TestTransparency:
         assert decoded(encoded(image, file_format, transparency=0), 1, 2) == [[0, 200]]
 
     def test_a_colour_marked_as_transparent_becomes_black(self) -> None:
-        image = Image.new("RGB", (2, 1), (10, 20, 30))
+        image = Image.new("RGB", (2, 1), (110, 120, 130))
         image.putpixel((1, 0), (255, 255, 255))
 
-        assert decoded(encoded(image, transparency=(255, 255, 255)), 1, 2) == [[18, 0]]
+        assert decoded(encoded(image, transparency=(255, 255, 255)), 1, 2) == [[118, 0]]
 
     @pytest.mark.parametrize("bits", [1, 8, 16])
     def test_a_gray_value_marked_as_transparent_becomes_black(self, bits: int) -> None:
@@ -132,19 +132,20 @@ class TestTransparency:
         assert decoded(marked, 1, 2) == [[0, 0]]
 
     @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
-    def test_each_gray_level_marked_as_transparent_becomes_black_alone(self, bits: int) -> None:
+    def test_each_gray_level_marked_as_transparent_becomes_the_ground_alone(self, bits: int) -> None:
         most = (1 << bits) - 1
         levels = range(most + 1) if bits < 8 else (0, 1, 77, most - 1, most)
         grays = [level >> 8 if bits == 16 else level * 255 // most for level in levels]
         for marked in levels:
+            ground = 255 if (bits, marked) == (1, 1) else 0  # only black is visible
             assert grays_of(levels, bits, marked) == [
-                0 if level == marked else gray for level, gray in zip(levels, grays, strict=True)
+                ground if level == marked else gray for level, gray in zip(levels, grays, strict=True)
             ]
 
     def test_only_the_bits_of_a_level_count_in_its_mark(self) -> None:
         """PNG, 11.3.2.1: the other bits are 0, and are ignored."""
         assert grays_of(range(4), 2, 0xFF00 + 2) == [0, 85, 0, 255]
-        assert grays_of((5, 6), 8, 0xFF00 + 6) == [5, 0]
+        assert grays_of((95, 96), 8, 0xFF00 + 96) == [95, 0]
 
     @pytest.mark.parametrize("marked", [(0x12FF, 0x3400, 0x5678), (0x12FE, 0x3400, 0x5678), (0x00FF, 0, 0x78)])
     def test_a_colour_of_16_bits_marked_as_transparent_is_compared_in_all_its_bits(
@@ -166,6 +167,67 @@ class TestTransparency:
         [[value]] = decoded(content)
 
         assert abs(value - 100) <= 1
+
+
+INK = np.zeros((6, 8), np.uint8)
+INK[1:5, 3:5] = 255
+INK[1:5, 2] = 128
+SHAPE = 255 - INK  # as on paper
+
+
+def written(image: Image.Image, file_format: str) -> bytes:
+    return encoded(image, file_format, **({"lossless": True, "exact": True} if file_format == "WEBP" else {}))
+
+
+class TestDarkInk:
+    """A picture whose shape is in its transparency alone."""
+
+    @pytest.mark.parametrize("ink", [0, 20, 63])
+    @pytest.mark.parametrize("file_format", ["PNG", "WEBP", "TIFF"])
+    def test_dark_ink_on_a_transparent_ground_is_composed_over_white(self, file_format: str, ink: int) -> None:
+        image = Image.merge("RGBA", [Image.new("L", (8, 6), ink)] * 3 + [Image.fromarray(INK)])
+
+        pixels = np.array(decoded(written(image, file_format), 6, 8))
+
+        assert np.abs(pixels - (SHAPE + ink * (INK / 255))).max() <= 1
+
+    def test_dark_ink_of_other_kinds_of_transparency_is_composed_over_white(self) -> None:
+        mask = (INK > 128).astype(np.uint8)
+        gray = Image.merge("LA", [Image.new("L", (8, 6)), Image.fromarray(INK)])
+        palette = Image.fromarray(mask).convert("P")
+        palette.putpalette([255, 0, 0, 0, 0, 0])
+        premultiplied = tiff(np.dstack([0 * INK, 0 * INK, 0 * INK, INK]), photometric=2, fields={338: (1,)})
+        gray_premultiplied = tiff(np.dstack([0 * INK, INK]), photometric=1, fields={338: (1,)})
+        deep = np.where(mask, 0, 40_000).astype(np.uint16)
+        marked = encoded(Image.fromarray(deep), transparency=40_000)
+
+        assert decoded(encoded(gray), 6, 8) == SHAPE.tolist()
+        assert decoded(encoded(palette, transparency=0), 6, 8) == (255 - 255 * mask).tolist()
+        assert decoded(encoded(palette, "GIF", transparency=0), 6, 8) == (255 - 255 * mask).tolist()
+        assert decoded(premultiplied, 6, 8) == SHAPE.tolist()
+        assert decoded(gray_premultiplied, 6, 8) == SHAPE.tolist()
+        assert decoded(marked, 6, 8) == (255 - 255 * mask).tolist()
+
+    @pytest.mark.parametrize("ink", [(255, 255, 255), (64, 64, 64), (255, 0, 0)])
+    def test_brighter_ink_stays_on_black(self, ink: tuple[int, int, int]) -> None:
+        image = Image.merge("RGBA", [Image.new("L", (8, 6), level) for level in ink] + [Image.fromarray(INK)])
+
+        assert decoded(encoded(image), 6, 8)[0] == [0] * 8
+
+    @pytest.mark.parametrize(("bright", "ground"), [(0.05, 255), (0.15, 0)])
+    def test_a_few_bright_pixels_do_not_change_the_ground(self, bright: float, ground: int) -> None:
+        levels = np.zeros((10, 10), np.uint8)
+        levels[0, : round(100 * bright)] = 255
+        levels[1, : max(0, round(100 * bright) - 10)] = 255
+        alpha = np.full((11, 10), 255, np.uint8)
+        alpha[10] = 0
+        image = Image.merge("LA", [Image.fromarray(np.vstack([levels, levels[:1]])), Image.fromarray(alpha)])
+
+        assert decoded(encoded(image), 11, 10)[10] == [ground] * 10
+
+    def test_a_transparent_picture_is_black_and_an_opaque_one_is_kept(self) -> None:
+        assert decoded(of_colour(0, 0, 0, 0, mode="RGBA")) == [[0]]
+        assert decoded(of_colour(9, 9, 9, 255, mode="RGBA")) == [[9]]
 
 
 class TestDepth:

@@ -119,32 +119,43 @@ class TestTransparency:
         assert decoded(content, 1, 3) == [[[40, 20, 2], [100, 50, 5], [1, 2, 3]]]
 
     def test_a_colour_marked_as_transparent_becomes_black(self) -> None:
-        image = Image.new("RGB", (2, 1), (10, 20, 30))
+        image = Image.new("RGB", (2, 1), (110, 120, 130))
         image.putpixel((1, 0), (255, 255, 255))
 
-        assert decoded(encoded(image, transparency=(255, 255, 255)), 1, 2) == [[[10, 20, 30], [0, 0, 0]]]
+        assert decoded(encoded(image, transparency=(255, 255, 255)), 1, 2) == [[[110, 120, 130], [0, 0, 0]]]
 
     @pytest.mark.parametrize("interlaced", [False, True])
     def test_a_colour_of_16_bits_marked_as_transparent_is_compared_in_all_its_bits(self, interlaced: bool) -> None:
-        rows = b"\0" + struct.pack(">6H", 0x12FF, 0x3400, 0x5678, 0x12FE, 0x3400, 0x5678)
+        rows = b"\0" + struct.pack(">6H", 0x92FF, 0x3400, 0x5678, 0x92FE, 0x3400, 0x5678)
         if interlaced:  # the passes 1 and 6 have a pixel each
             rows = rows[:7] + b"\0" + rows[7:]
-        content = png_by_hand(2, 1, 16, 2, rows, (b"tRNS", struct.pack(">3H", 0x12FF, 0x3400, 0x5678)))
+        content = png_by_hand(2, 1, 16, 2, rows, (b"tRNS", struct.pack(">3H", 0x92FF, 0x3400, 0x5678)))
         plain, adam7 = (struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, last) for last in (0, 1))
         if interlaced:
             content = content.replace(chunk(b"IHDR", plain), chunk(b"IHDR", adam7))
 
-        assert decoded(content, 1, 2) == [[[0, 0, 0], [0x12, 0x34, 0x56]]]
+        assert decoded(content, 1, 2) == [[[0, 0, 0], [0x92, 0x34, 0x56]]]
 
     @pytest.mark.parametrize("bits", [1, 8, 16])
-    def test_a_gray_value_marked_as_transparent_becomes_black(self, bits: int) -> None:
+    def test_a_gray_value_marked_as_transparent_is_the_ground(self, bits: int) -> None:
+        """The ground is black, or white if only black pixels are visible."""
         white = (1 << bits) - 1
         rows = {1: b"\0\x80", 8: b"\0\xff\0", 16: b"\0\xff\xff\0\0"}[bits]
 
-        marked = png_by_hand(2, 1, bits, 0, rows, (b"tRNS", struct.pack(">H", white)))
+        marked = [png_by_hand(2, 1, bits, 0, rows, (b"tRNS", struct.pack(">H", level))) for level in (0, white)]
 
         assert decoded(png_by_hand(2, 1, bits, 0, rows), 1, 2) == [[[255] * 3, [0] * 3]]
-        assert decoded(marked, 1, 2) == [[[0] * 3, [0] * 3]]
+        assert [decoded(content, 1, 2) for content in marked] == [[[[255] * 3, [0] * 3]]] * 2
+
+    @pytest.mark.parametrize("alpha", [0, 51, 128])
+    def test_dark_ink_is_composed_over_white(self, alpha: int) -> None:
+        image = Image.new("RGBA", (2, 1), (0, 0, 60, 255))
+        image.putpixel((1, 0), (0, 0, 60, alpha))
+        blue = 255 - alpha + round(60 * alpha / 255)
+
+        for file_format in ("PNG", "TIFF"):
+            [[first, second]] = decoded(encoded(image, file_format), 1, 2)
+            assert (first, second) == ([0, 0, 60], [255 - alpha, 255 - alpha, blue])
 
     def test_premultiplied_colours_are_not_multiplied_again(self) -> None:
         content = tiff(np.array([[[100, 50, 10, 128]]], np.uint8), photometric=2, fields={338: (1,)})
