@@ -67,15 +67,18 @@ upgrade: ## build the checked-out version and upgrade the deployment to it, serv
 rollback: ## bring back the images from before the last upgrade
 	@services/compose/rollback.sh
 
-# All tests of schemathesis have one name, and pytest-xdist distributes tests by name, so they run separately.
+# All tests of schemathesis have one name, and pytest-xdist distributes tests by name, so a process of their own runs them.
 AGREEMENT := tests/integration/test_agreement.py
 # In their order, the long tests of whole services come first, so that no process has them left at the end.
 PROCESSES ?= 3
 .PHONY: test
+test: export PYTHONDONTWRITEBYTECODE := # the tests start hundreds of processes, and each would compile all modules
 test: $(VENV)/dev ## the tests, against a real Redis, real workers and gunicorn; on PROCESSES=3
-	@$(BIN)/pytest --ignore=tests/docker --ignore=tests/clients --ignore=$(AGREEMENT) --numprocesses=$(PROCESSES) --dist=loadfile \
-		--no-loadscope-reorder
-	@$(BIN)/pytest $(AGREEMENT)
+	@mkdir -p var
+	@$(BIN)/pytest $(AGREEMENT) > var/agreement.txt 2>&1 & agreement=$$!; \
+	$(BIN)/pytest --ignore=tests/docker --ignore=tests/clients --ignore=$(AGREEMENT) --numprocesses=$(PROCESSES) \
+		--dist=loadfile --no-loadscope-reorder; tests=$$?; \
+	wait $$agreement; agreement=$$?; cat var/agreement.txt; [ $$tests$$agreement = 00 ]
 
 .PHONY: test-docker
 test-docker: $(VENV)/dev ## build the images, run the main job on them with Docker Compose

@@ -27,7 +27,8 @@ class Stack:
         self.volume = folder / "volume"
         self.log = folder / "stack.log"
         self.port = free_port()
-        environment = {**os.environ, "GLASSBOX_VOLUME": str(self.volume), "GLASSBOX_PORT": str(self.port)}
+        few = {"GLASSBOX_API_PROCESSES": "1", "GLASSBOX_WORKER_PROCESSES": "1"}
+        environment = {**os.environ, **few, "GLASSBOX_VOLUME": str(self.volume), "GLASSBOX_PORT": str(self.port)}
         with self.log.open("wb") as output:
             self.process = subprocess.Popen([sys.executable, UP], env=environment, stdout=output, stderr=output)
 
