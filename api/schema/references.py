@@ -33,7 +33,7 @@ class _Shown(BodyReference):
 def reference_with(name: str, options: type[RequestModel]) -> type[BodyReference]:
     """Return the model of a body by reference that may also have the operation's options, all of them optional."""
     fields: dict[str, Any] = {
-        each: (field.rebuild_annotation() | None, Field(None, description=field.description))
+        each: (field.rebuild_annotation() | None, Field(None, description=field.description, examples=field.examples))
         for each, field in options.model_fields.items()
     }
     return create_model(name, __base__=_Shown, __doc__=_Shown.__doc__, **fields)

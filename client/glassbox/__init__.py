@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         JobFailed,
         JobProgress,
         ReproductionResult,
+        SinkResult,
         TrainingResult,
     )
     from glassbox.records.changes import AddFromDataset, AddFromJob, Relabel, Remove
@@ -125,6 +126,7 @@ _NAMES = {
         "JobFailed",
         "JobProgress",
         "ReproductionResult",
+        "SinkResult",
         "TrainingResult",
     ),
     "records.uploads": ("Upload",),
@@ -207,6 +209,7 @@ __all__ = [
     "Selection",
     "ServerFault",
     "SettingsError",
+    "SinkResult",
     "SkippedFiles",
     "StillRunning",
     "StorageFull",

@@ -63,13 +63,29 @@ class TrainingResult:
 
 
 @dataclass(frozen=True)
+class SinkResult:
+    """What a batch has written to its sink. complete: whether all of it is there; then `manifest` is its list.
+
+    parts, bytes: of the files of results and of errors.
+    """
+
+    url: str
+    format: str
+    complete: bool
+    parts: int
+    bytes: int
+    manifest: str | None = None
+
+
+@dataclass(frozen=True)
 class BatchResult:
     """Counts of a batch's images.
 
     passed_over: number of the archive's entries that are not files to classify, with the folders. skipped: the files
     among them, by the reason's code; empty for jobs of older releases. look_inverted: number of classified images in
     which light and dark are exchanged against the training images, before any inversion; None if it is not known.
-    almost_black: number of those without a gray level above 1 of 255; 0 for jobs of older releases.
+    almost_black: number of those without a gray level above 1 of 255; 0 for jobs of older releases. sink: what was
+    written to it; None without one.
     """
 
     model: str
@@ -82,6 +98,7 @@ class BatchResult:
     skipped: dict[str, SkippedFiles] = field(default_factory=dict)
     look_inverted: int | None = None
     almost_black: int = 0
+    sink: SinkResult | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, NamedTuple, TypedDict
 
 Preset = Literal["auto", "fast", "accurate", "article"]
 Invert = Literal["never", "always", "auto"]
+SinkFormat = Literal["jsonl", "csv", "parquet"]
 Split = Literal["train", "validation", "test"]
 
 
@@ -50,6 +51,8 @@ class BatchOptions(TypedDict, total=False):
     error_threshold: float
     webhook: str | None
     timeout_seconds: float | None
+    sink: str | None
+    sink_format: SinkFormat
 
 
 class EvaluationOptions(TypedDict, total=False):

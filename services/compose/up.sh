@@ -119,6 +119,8 @@ fi
 check_folder GLASSBOX_TLS "Correct the path, or make the folder: docs/operations/certificates.md has the commands"
 check_folder GLASSBOX_DATASETS "Correct the path, or make the folder"
 check_folder GLASSBOX_IMPORT_FOLDERS "Correct the path, or make the folder"
+exports=$(value_of GLASSBOX_EXPORT_FOLDERS)
+check_folder GLASSBOX_EXPORT_FOLDERS "Make it for the services' user: sudo install -d -o 10001 -g 10001 -m 770 $exports"
 data=$(value_of GLASSBOX_DATA)
 if [ "$data" ]; then
   for folder in volume redis; do

@@ -88,6 +88,20 @@ class TrainingResult(TypedDict):
     diagnosis: NotRequired[tuple[Finding, ...] | None]
 
 
+class SinkResult(TypedDict):
+    """What a batch has written to its sink. `complete`: whether all of it is there; then `manifest` is its list.
+
+    `parts` and `bytes` count the files of results and of errors.
+    """
+
+    url: str
+    format: str
+    complete: bool
+    parts: int
+    bytes: int
+    manifest: NotRequired[str | None]
+
+
 class BatchResult(TypedDict):
     """The counts of a batch's images.
 
@@ -95,6 +109,7 @@ class BatchResult(TypedDict):
     reason's code, with the first names. `look_inverted` counts the classified images in which light and dark are
     exchanged against the training images, before any inversion; it is null or missing if the version does not describe
     them. `almost_black` counts those without a gray level above 1 of 255; it is missing in jobs of older releases.
+    `sink` is missing if the request names none.
     """
 
     model: str
@@ -107,6 +122,7 @@ class BatchResult(TypedDict):
     look_inverted: NotRequired[int | None]
     almost_black: NotRequired[int]
     images_per_second: float
+    sink: NotRequired[SinkResult | None]
 
 
 class FirstDifference(TypedDict):

@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     import_folders: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="folders whose files requests may name by file: URLs, as absolute paths separated by commas"
     )
+    export_folders: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="folders below which batches may write results, as absolute paths separated by commas"
+    )
 
     source_seconds: PositiveFloat = Field(
         240.0, description="the time limit of the download of a file that a request names by an https: URL"
@@ -260,7 +263,7 @@ class Settings(BaseSettings):
     max_results_bytes: PositiveInt = Field(4 * GiB, description="the most bytes that all rows of a batch may take")
     max_parameters: PositiveInt = 50_000_000
 
-    @field_validator("cors_origins", "trusted_proxies", "import_folders", mode="before")
+    @field_validator("cors_origins", "trusted_proxies", "import_folders", "export_folders", mode="before")
     @classmethod
     def _split(cls, text: object) -> object:
         return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
@@ -276,11 +279,11 @@ class Settings(BaseSettings):
             )
         return text
 
-    @field_validator("import_folders")
+    @field_validator("import_folders", "export_folders")
     @classmethod
-    def _check_import_folders(cls, folders: tuple[Path, ...]) -> tuple[Path, ...]:
+    def _check_folders(cls, folders: tuple[Path, ...]) -> tuple[Path, ...]:
         if wrong := [folder for folder in folders if not folder.is_absolute() or ".." in folder.parts]:
-            raise ValueError(f"it must be absolute paths, such as /imports, separated by commas; got {wrong[0]}")
+            raise ValueError(f"it must be absolute paths, such as /data, separated by commas; got {wrong[0]}")
         return folders
 
     @field_validator("webhook_url")

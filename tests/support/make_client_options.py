@@ -23,7 +23,7 @@ from api.resources.trainings.training_jobs import TrainingRequest
 
 FILE = Path(glassbox.__file__).parent / "options.py"
 ARGUMENTS = {"model", "dataset"}  # the arguments of the `Client`'s methods that are not options
-LITERALS = {"preset": "Preset", "invert": "Invert", "split": "Split"}
+LITERALS = {"preset": "Preset", "invert": "Invert", "sink_format": "SinkFormat", "split": "Split"}
 TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 
 Json = dict[str, Any]
@@ -86,7 +86,7 @@ def options_source(
     options = _properties(batch)
     evaluation_fields = _properties(evaluation)
     literals = {
-        alias: properties[name]["enum"]
+        alias: _without_null(properties[name])["enum"]
         for properties in (training_fields, options, evaluation_fields)
         for name, alias in LITERALS.items()
         if name in properties

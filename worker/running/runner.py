@@ -53,6 +53,11 @@ class JobOutcome:
         """Return the outcome of a job that an error ended."""
         return cls(State.FAILED, error={"code": code, "detail": detail})
 
+    @classmethod
+    def timed_out(cls, job: Job) -> JobOutcome:
+        """Return the outcome of a job that ran for longer than it may."""
+        return cls.failed("timeout", f"the job ran for longer than its {job.timeout_seconds:g} seconds")
+
 
 @dataclass(frozen=True)
 class Released:
@@ -178,7 +183,7 @@ class Runner:
         except Cancelled:
             return JobOutcome(State.CANCELLED)
         except TimedOut:
-            return JobOutcome.failed("timeout", f"the job ran for longer than its {job.timeout_seconds:g} seconds")
+            return JobOutcome.timed_out(job)
         except ShutdownRequested:
             return Released()
         except StorageFull as error:

@@ -12,6 +12,7 @@ from api.middleware.idempotency import id_to_make, idempotent
 from api.requests.bodies.references import Bodies
 from api.requests.bodies.uploads import Upload
 from api.requests.online.inversion import INVERT, chosen_invert
+from api.requests.sinks import SINK, SINK_FORMAT, check_format, claimed
 from api.requests.submission import Submission
 from api.requests.validation import RequestModel, TimeoutSeconds, from_texts
 from api.requests.webhook_choice import WEBHOOK, Webhooks
@@ -20,11 +21,23 @@ from api.schema.references import ERRORS as REFERENCE_ERRORS
 from api.schema.references import reference_with
 from api.schema.responses import JobView, job_view
 from shared.archives import ArchiveIndex, validate
-from shared.errors import Damaged, FieldError, Invalid, NotFound, TooLarge, TooMany, UnsupportedType
+from shared.errors import (
+    Conflict,
+    Damaged,
+    FieldError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    StorageFull,
+    TooLarge,
+    TooMany,
+    Unavailable,
+    UnsupportedType,
+)
 from shared.idempotency import IdempotencyKeys
 from shared.images.shapes import RGB, channels_of
 from shared.jobs import Job, Kind, Progress
-from shared.jobs.specifications import BatchSpecification, Invert, shard_size
+from shared.jobs.specifications import BatchSpecification, Invert, SinkFormat, shard_size
 from shared.registry import ModelVersion, Registry
 from shared.results.row_size import classes_that_fit, row_bytes
 from shared.runtime.settings import Settings
@@ -40,9 +53,19 @@ class BatchOptions(RequestModel):
     error_threshold: float = Field(1.0, ge=0, le=1, description="fraction of unreadable images that fails the job")
     webhook: str | None = Field(None, description=WEBHOOK)
     timeout_seconds: TimeoutSeconds | None = Field(None, description="time limit of the job in seconds")
+    sink: str | None = Field(None, max_length=2000, description=SINK, examples=["file:///exports/run-1/"])
+    sink_format: SinkFormat | None = Field(None, description=SINK_FORMAT)
 
 
 BatchByReference = reference_with("BatchByReference", BatchOptions)
+SINK_ERRORS = (
+    error_response(Forbidden, "sink_not_allowed"),
+    error_response(NotFound, "sink_not_found"),
+    error_response(Conflict, "sink_not_empty"),
+    error_response(Invalid, "sink_invalid", "sink_refused"),
+    error_response(StorageFull, "sink_full"),
+    error_response(Unavailable, "sink_unavailable"),
+)
 
 
 def blueprint(
@@ -77,6 +100,7 @@ def blueprint(
             error_response(Damaged, "version_unreadable"),
             error_response(TooMany, "queue_full"),
             *REFERENCE_ERRORS,
+            *SINK_ERRORS,
         ),
     )
     @idempotent(keys)
@@ -86,6 +110,7 @@ def blueprint(
         with bodies.received("archive", BatchByReference) as upload:
             options = from_texts(BatchOptions, upload.options)
             webhook = webhooks.choose(options.webhook, parameter="webhook")
+            check_format(options.sink, options.sink_format)
             version = registry.resolve(options.model)
             if options.top_k > len(version.classes):
                 reason = f"must be at most {len(version.classes)}, the model's classes; got {options.top_k}"
@@ -106,21 +131,25 @@ def blueprint(
                     shard_images=shard_size(len(index), settings.shard_images, submission.processes(Kind.BATCH)),
                     shard_bytes=settings.shard_bytes,
                     source=None if index.source is None else index.source.path,
+                    sink=options.sink,
+                    sink_format=options.sink_format or "jsonl",
                 )
-                job, warnings = submission.submit(
-                    Job(
-                        id=id_to_make(),
-                        kind=Kind.BATCH,
-                        model=version.model,
-                        timeout_seconds=options.timeout_seconds,
-                        webhook=webhook,
-                        progress=Progress(total=len(index), unit="images"),
-                        request=options.model_dump(exclude_none=True) | {"invert": invert} | upload.described(),
-                        specification=specification.pinned(),
-                    ),
-                    archive=None if index.source else upload.path,
-                    index=index.with_shards(specification.shard_images, specification.shard_bytes),
+                job = Job(
+                    id=id_to_make(),
+                    kind=Kind.BATCH,
+                    model=version.model,
+                    timeout_seconds=options.timeout_seconds,
+                    webhook=webhook,
+                    progress=Progress(total=len(index), unit="images"),
+                    request=options.model_dump(exclude_none=True) | {"invert": invert} | upload.described(),
+                    specification=specification.pinned(),
                 )
+                with claimed(options.sink, job.id, settings):
+                    job, warnings = submission.submit(
+                        job,
+                        archive=None if index.source else upload.path,
+                        index=index.with_shards(specification.shard_images, specification.shard_bytes),
+                    )
         if top_k < options.top_k:
             warnings = [*warnings, fewer_classes(top_k, options.top_k, settings)]
         return job_view(job, warnings, submission.waiting(job), index.skipped), 202, {"Location": f"/v1/jobs/{job.id}"}

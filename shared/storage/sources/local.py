@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from shared.errors import Conflict, Forbidden, Invalid, NotFound
@@ -133,25 +133,29 @@ def _opened_without_links(path: str) -> int:
 
 
 def _path_of(url: str) -> str:
-    """Return the absolute path in a `file:` URL (RFC 8089). Raises `Invalid`."""
+    """Return the absolute path in the URL of a source. Raises `Invalid`."""
+    try:
+        return path_in(url)
+    except ValueError as error:
+        raise Invalid("source_invalid", f"the URL of the source {error}") from error
+
+
+def path_in(url: str) -> str:
+    """Return the absolute path in a `file:` URL (RFC 8089). Raises ValueError with the rest of a sentence."""
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        _refuse(f"is not a URL: {error}", error)
+        raise ValueError(f"is not a URL: {error}") from error
     if parts.netloc not in {"", "localhost"}:
-        _refuse("must have no host: file:///folder/file")
+        raise ValueError("must have no host: file:///folder/file")
     if parts.query or parts.fragment or "?" in url or "#" in url:
-        _refuse("must have no query and no fragment: write ? as %3F and # as %23")
+        raise ValueError("must have no query and no fragment: write ? as %3F and # as %23")
     raw = unquote_to_bytes(parts.path)
     if b"\0" in raw or not raw.startswith(b"/"):
-        _refuse("must have an absolute path: file:///folder/file")
+        raise ValueError("must have an absolute path: file:///folder/file")
     if b".." in raw.split(b"/"):
-        _refuse("must have a path without ..")
+        raise ValueError("must have a path without ..")
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
-        _refuse("must have a path in UTF-8", error)
-
-
-def _refuse(reason: str, cause: Exception | None = None) -> NoReturn:
-    raise Invalid("source_invalid", f"the URL of the source {reason}") from cause
+        raise ValueError("must have a path in UTF-8") from error

@@ -33,6 +33,7 @@ SAME = {
     "Progress": jobs.JobProgress,
     "TrainingResult": jobs.TrainingResult,
     "BatchResult": jobs.BatchResult,
+    "SinkResult": jobs.SinkResult,
     "ReproductionResult": jobs.ReproductionResult,
     "EvaluationResult": jobs.EvaluationResult,
     "FirstDifference": jobs.FirstDifference,

@@ -226,6 +226,16 @@ function later(place, make) {
   return place;
 }
 
+/** Where the results are written, if the request says so. @param {Json} job */
+function sinkOf({ request, result }) {
+  if (!request.sink) return null;
+  const written = result?.sink;
+  const how = !written ? "are written to it when all images are classified"
+    : written.complete ? `are complete there: ${number(written.parts)} parts and manifest.json`
+    : `are incomplete there: ${number(written.parts)} parts without manifest.json`;
+  return h("p", "Results in ", h("code", request.sink), ` (${request.sink_format ?? "jsonl"}) ${how}.`);
+}
+
 /** The state and the progress. @param {Json} job */
 function heading(job) {
   const { done, total, eta_seconds: eta } = job.progress;
@@ -236,6 +246,7 @@ function heading(job) {
       h("span", `${number(done)} of ${number(total)} images`), active && eta !== null && `${seconds(eta)} left`,
       speed && `${number(speed)} images a second`, h("span", "submitted ", ago(job.created_at))),
     active && h("progress", { value: total ? done / total : 0, max: 1, "aria-label": "Progress" }),
+    sinkOf(job),
     warnings([
       job.waiting?.detail, job.error && `${job.error.code}: ${job.error.detail}`, ...(job.warnings ?? []),
       inverted && `${number(inverted)} images look inverted: light and dark are exchanged.`,

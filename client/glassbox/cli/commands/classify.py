@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from glassbox.records.rows import RowFilter
 
 FORMATS = "csv|jsonl|npz|parquet"
+SINK_FORMATS = "jsonl|csv|parquet"
 
 EXAMPLES = """\b
 Examples:
@@ -38,6 +39,7 @@ Examples:
   glassbox classify images.zip --model digits -o - | head
   glassbox classify https://data.example.org/images.zip --model digits -o rows.csv
   glassbox classify scans/ --model digits --sort-into sorted --min-confidence 0.8
+  glassbox classify scans.zip --model digits --sink file:///exports/scans/ --sink-format parquet
 """
 
 
@@ -79,10 +81,25 @@ def classify(
         float | None,
         typer.Option(min=0, max=1, help="With --sort-into: images below this confidence go into DIR/_unsure."),
     ] = None,
+    sink: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Empty folder to which the server writes the results, file:///exports/run-1/.",
+            show_default=False,
+        ),
+    ] = None,
+    sink_format: Annotated[
+        str | None,
+        typer.Option(
+            metavar=SINK_FORMATS, help="With --sink: format of its parts (default: jsonl).", show_default=False
+        ),
+    ] = None,
     detach: options.Detach = False,
     as_json: options.Json = False,
 ) -> None:
     """Classify images and wait for the rows."""
+    check_sink(sink, sink_format)
     to_output = output == "-"
     form = rows_format(output, format_, default="jsonl" if as_json else "csv") if output else None
     if output and not to_output and not Path(output).resolve().parent.is_dir():
@@ -91,6 +108,7 @@ def classify(
         raise WrongArgument("--detach does not wait for rows: omit -o, and download them with `glassbox jobs rows`")
     check_sorting(images, sort_into, link=link, min_confidence=min_confidence, detach=detach)
     batch: dict[str, Any] = {"top_k": top_k, "invert": invert, "error_threshold": error_threshold}
+    batch |= {"sink": sink, "sink_format": sink_format}
     batch = {name: value for name, value in batch.items() if value is not None}
     with packed(images) as packing, client_of(context) as client:
         with transfer(f"uploading {images}", quiet=as_json) as on_bytes:
@@ -111,6 +129,14 @@ def classify(
         elif not as_json:
             summarize(job, output)
             print_warnings(job.warnings)
+
+
+def check_sink(sink: str | None, sink_format: str | None) -> None:
+    """Raise `WrongArgument` for a format without a sink, or one that the server does not know."""
+    if sink_format is not None and sink is None:
+        raise WrongArgument("--sink-format needs --sink URL")
+    if sink_format is not None and sink_format not in SINK_FORMATS.split("|"):
+        raise WrongArgument(f"--sink-format {sink_format}: must be one of {SINK_FORMATS.replace('|', ', ')}")
 
 
 @contextmanager
@@ -164,10 +190,14 @@ def summarize(job: Job, output: str | None) -> None:
         f"{result.succeeded:,} of {result.total:,} images classified by {result.model}@{result.version},"
         f" {result.images_per_second:,.0f} images/s{matched}{unread}"
     )
+    if result.sink is not None:
+        summary += f"; {result.sink.parts:,} parts in {result.sink.url}"
     if output == "-":
         say(summary)
     elif output:
         print_line(f"{summary}; rows in {output}")
+    elif result.sink is not None:
+        print_line(summary)
     else:
         print_line(f"{summary}; `glassbox jobs rows {job.id} -o rows.csv` downloads the rows")
 

@@ -148,6 +148,8 @@ def test_an_unset_variable_has_the_default_of_the_code() -> None:
     assert keys == "${GLASSBOX_API_KEYS_FILE:-${GLASSBOX_DOMAIN:+/etc/glassbox/keys}}"
     folder = interpolated.pop(("api", "GLASSBOX_IMPORT_FOLDERS"))
     assert folder == "${GLASSBOX_IMPORT_FOLDERS:+/imports}"  # where the folder of the host is mounted
+    for service in ("api", "classifier"):
+        assert interpolated.pop((service, "GLASSBOX_EXPORT_FOLDERS")) == "${GLASSBOX_EXPORT_FOLDERS:+/exports}"
     for service in ("api", "trainer", "classifier"):  # if it is empty, OpenTelemetry treats it as unset
         assert interpolated.pop((service, "OTEL_RESOURCE_ATTRIBUTES")) == "${GLASSBOX_TRACES_ATTRIBUTES:-}"
     assert set(interpolated) == {

@@ -25,7 +25,7 @@ def test_arrow_reads_the_values_of_all_row_groups(distinct: int) -> None:
     labels = [f"label {number % distinct}" for number in range(rows)]
     confidences = [number / rows for number in range(rows)]
     columns: list[list[object]] = [[*paths], [*labels], [*confidences]]
-    groups = [columns, [column[:3] for column in columns], [[""], [""], [1e-10]]]
+    groups: list[list[list[object]]] = [columns, [column[:3] for column in columns], [[""], [""], [1e-10]]]
 
     table = parquet.read_table(io.BytesIO(written(groups)))
 

@@ -14,9 +14,9 @@ import pytest
 from flask.testing import FlaskClient
 from pyarrow import parquet
 
-from shared.results.formats.parquet import one_group
 from shared.jobs import Job, JobStore
 from shared.registry import ModelVersion
+from shared.results.formats.parquet import one_group
 from shared.storage.volume import Volume
 from tests.support.objects.jobs import a_batch, a_training
 from tests.support.objects.results import error, finish, row
