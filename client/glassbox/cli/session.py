@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, cast
 from glassbox.cli.messages import remember
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import typer
 
     from glassbox.client import Client
@@ -30,4 +32,13 @@ class Session:
 def client_of(context: typer.Context) -> Client:
     """Return the client for the server that the command's options name."""
     remember(context)
-    return cast("Session", context.obj).client()
+    client = cast("Session", context.obj).client()
+    client.uploads.on_resume = say_resumed
+    return client
+
+
+def say_resumed(path: Path, received: int, size: int) -> None:
+    """Print that an interrupted upload continues, and how much of the file the server has already."""
+    from glassbox.cli.exits import say  # noqa: PLC0415 - see the package's docstring
+
+    say(f"{path}: the upload continues; the server has {received / 1e6:,.1f} of {size / 1e6:,.1f} MB")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ from typing import Any
 
 from glassbox.errors import (
     ChecksumMismatch,
+    Conflict,
     GlassboxError,
     Gone,
     LocalFileError,
@@ -47,7 +48,12 @@ class Stopped(GlassboxError):
 
 
 class Uploads:
-    """The resumable uploads of this client's key. patience: retries of a part that makes no progress."""
+    """The resumable uploads of this client's key. patience: retries of a part that makes no progress.
+
+    on_resume: called with a file, its bytes that the server has, and its size, when an earlier upload is continued.
+    """
+
+    on_resume: Callable[[Path, int, int], None] | None = None
 
     def __init__(self, transport: Transport, folder: Path | None = None, patience: Retries = PATIENCE) -> None:
         self._transport = transport
@@ -68,10 +74,15 @@ class Uploads:
             with suppress(NotFound, Gone):
                 found = self.get(state.id)
                 if found.complete:
+                    self._resume(path, fingerprint.size, fingerprint.size)
                     return found
             state = Unfinished()
-        if not self._is_usable(state, fingerprint.size):
+        received = self._received(state, fingerprint.size)
+        if received is None:
+            self._abandon(state)
             state = Unfinished(_ranges(fingerprint.size, parts))
+        else:
+            self._resume(path, received, fingerprint.size)
         sending = _Sending(self, path, state, state_file, on_bytes)
         sending.run()
         if Fingerprint.of(path) != fingerprint:
@@ -154,17 +165,25 @@ class Uploads:
     def _state_file(self, fingerprint: Fingerprint) -> StateFile:
         return StateFile(self._folder or state_folder(), self._transport.url, fingerprint)
 
-    def _is_usable(self, state: Unfinished, size: int) -> bool:
-        """Return whether the server still has the uploads of a state that covers the file."""
+    def _resume(self, path: Path, received: int, size: int) -> None:
+        if self.on_resume is not None:
+            self.on_resume(path, received, size)
+
+    def _received(self, state: Unfinished, size: int) -> int | None:
+        """Return how many bytes the server has of a state that covers the file; None if it lacks some of the parts."""
         if not state.parts or state.parts[-1].end != size:
-            return False
+            return None
         try:
-            for part in state.parts:
-                if part.id is not None:
-                    self.get(part.id)
+            return sum(self.get(part.id).offset for part in state.parts if part.id is not None)
         except (NotFound, Gone):
-            return False
-        return True
+            return None
+
+    def _abandon(self, state: Unfinished) -> None:
+        """Delete what the server still has of an upload that cannot be continued: it counts against the quota."""
+        for part in state.parts:
+            with suppress(GlassboxError):
+                if part.id is not None:
+                    self.delete(part.id)
 
     def _whole(self, state: Unfinished) -> str:
         ids = [part.id for part in state.parts if part.id is not None]
@@ -244,11 +263,16 @@ class _Sending:
     def _begin(self, part: Part) -> None:
         length, first = part.end - part.start, self.state.parts[0]
         key = self.keys.setdefault(part.start, str(uuid.uuid4()))
-        if len(self.state.parts) == 1:
-            part.id = self.uploads.create(length, key=key).id
-        else:
-            of = None if part is first else first.id
-            part.id = self.uploads.create(length, partial=True, start=part.start, first=of, key=key).id
+        try:
+            if len(self.state.parts) == 1:
+                part.id = self.uploads.create(length, key=key).id
+            else:
+                of = None if part is first else first.id
+                part.id = self.uploads.create(length, partial=True, start=part.start, first=of, key=key).id
+        except Conflict as error:
+            if error.code == "idempotency_key_in_use":  # by a process of the API that has died: wait for no lease
+                del self.keys[part.start]
+            raise
         with self.lock:
             self.state_file.save(self.state)
 

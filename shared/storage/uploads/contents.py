@@ -7,6 +7,7 @@ The size of a shared file says nothing about one part. So a small file counts th
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,7 @@ from typing import Protocol
 from shared.storage.uploads import space
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+COUNT = re.compile(rb"(\d{20}) (\d{20}) (\S+)")
 
 
 class Contents(Protocol):
@@ -120,9 +122,13 @@ def read_count(descriptor: int) -> tuple[int, int]:
     """Return how many bytes of a part are durable, and how many count.
 
     Bytes that are not durable count until the machine starts anew: they are in its page cache, whatever process dies.
+    If the file is damaged, no byte counts, and the client sends the part again.
     """
-    durable, written, boot = os.pread(descriptor, 200, 0).decode().split()
-    return int(durable), int(written) if boot == boot_id() else int(durable)
+    match = COUNT.match(os.pread(descriptor, 200, 0))
+    if match is None:
+        return 0, 0
+    durable, written = int(match[1]), int(match[2])
+    return durable, written if match[3].decode() == boot_id() else durable
 
 
 def write_count(descriptor: int, durable: int, written: int) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 from contextlib import suppress
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from shared.errors import StorageFull
 from shared.storage import durable
 from shared.storage.uploads.contents import Contents, OwnFile, PlacedBytes
 from shared.storage.uploads.record import UploadRecord
 from shared.storage.volume import Volume
+
+log = logging.getLogger(__name__)
 
 
 class UploadFolder:
@@ -33,8 +39,12 @@ class UploadFolder:
         self.count = self.path / "count"
 
     def read(self) -> UploadRecord:
-        """Return the record. Raises `FileNotFoundError`, or `ValidationError` if it is damaged."""
-        return UploadRecord.model_validate_json(self.record.read_bytes())
+        """Return the record. Raises `FileNotFoundError`, also if it is damaged: nobody can continue such an upload."""
+        try:
+            return UploadRecord.model_validate_json(self.record.read_bytes())
+        except ValidationError as error:
+            log.warning("the record %s is damaged: %s", self.record, error)
+            raise FileNotFoundError(errno.ENOENT, "the record is damaged", str(self.record)) from error
 
     def write(self, record: UploadRecord) -> None:
         """Replace the record, durably."""

@@ -102,11 +102,16 @@ def test_another_process_continues_an_interrupted_upload(
             begun.setdefault(upload_id, offset)
             append(upload_id, offset, content, size)
 
+        resumed: list[tuple[Path, int, int]] = []
+        another.uploads.on_resume = lambda *call: resumed.append(call)
         monkeypatch.setattr(another.uploads, "append", noted)
         upload = another.uploads.send(file)
 
     assert upload.complete
     assert any(begun.get(part) for part in parts)  # not from the beginning
+    ((path, received, size),) = resumed
+    assert (path, size) == (file, len(CONTENT))
+    assert 0 < received < size
 
 
 def test_file_that_changes_meanwhile_is_not_submitted(client: Client, file: Path, tmp_path: Path) -> None:

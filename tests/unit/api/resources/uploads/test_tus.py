@@ -440,6 +440,20 @@ class TestBadInput:
         assert send(client, url, 700, CONTENT[700:]).status_code == 204
         assert content_of(volume, url) == CONTENT
 
+    def test_damaged_files_concern_their_upload_only(self, client: FlaskClient, volume: Volume) -> None:
+        url = created(client)
+        part = placed(client, 0, 10, 20)[0]
+        send(client, part, 0, CONTENT[:10])
+        folder_of(volume, url).record.write_text("{")
+        folder_of(volume, part).count.write_text("x")
+
+        assert_problem(client.get(url), 404, "upload_not_found")
+        assert_problem(send(client, url, 0, b"x"), 404, "upload_not_found")
+        assert offset_of(client, part) == 0
+        assert send(client, part, 0, CONTENT[:10]).status_code == 204
+        assert offset_of(client, part) == 10
+        created(client)
+
     def test_unknown_upload_is_not_found(self, client: FlaskClient) -> None:
         created(client)
 
