@@ -10,11 +10,9 @@ The nodes need no Glassbox and no way to it, only the packages of `requirements/
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import ray
 from numpy.typing import NDArray
@@ -55,8 +53,10 @@ def main() -> None:
     parser.add_argument("--invert", choices=["auto", "always", "never"], default="auto")
     options = parser.parse_args()
 
-    ray.init(runtime_env={"py_modules": [str(ROOT / "shared"), str(ROOT / "examples")]})
+    from examples.ray.version import downloaded  # noqa: PLC0415 - only this process has the SDK
+
     model, parameters = downloaded(options.model)
+    ray.init(runtime_env={"py_modules": [str(ROOT / "shared"), str(ROOT / "examples")]})
     files = ray.data.read_binary_files(options.source, include_paths=True, file_extensions=SUFFIXES)
     predictions = files.map_batches(
         Classify,
@@ -68,25 +68,6 @@ def main() -> None:
     )
     predictions.write_parquet(options.target, mode=SaveMode.CREATE)  # files of an earlier run would be read with these
     print(f"the predictions of {model.name} are in {options.target}; a row with an `error` has no label")
-
-
-def downloaded(reference: str) -> tuple[Model, dict[str, NDArray[Any]]]:
-    """Return a version and its parameters from the server; the SDK verifies their SHA-256."""
-    from glassbox import Client  # noqa: PLC0415 - the nodes do not have it
-
-    with Client() as client, tempfile.TemporaryDirectory() as folder:
-        version = client.models.version(reference)
-        path = client.models.download(version.name, Path(folder) / "weights.npz")
-        with np.load(path, allow_pickle=False) as file:
-            parameters = {name: file[name] for name in file.files}
-    model = Model(
-        version.name,
-        tuple(version.input.image_shape),
-        version.classes,
-        version.configuration,
-        version.input.brightness,
-    )
-    return model, parameters
 
 
 if __name__ == "__main__":
