@@ -53,10 +53,10 @@ def test_without_jobs_the_page_offers_first_steps(dashboard: Dashboard) -> None:
 
 def test_a_filter_is_in_the_address_and_in_the_request(dashboard: Dashboard) -> None:
     page = dashboard.open("/ui/?kind=batch")
-    page.get_by_label("state").select_option("failed")
+    with page.expect_request(lambda request: "/v1/jobs?" in request.url and "kind=batch&state=failed" in request.url):
+        page.get_by_label("state").select_option("failed")
     page.wait_for_url("**/ui/?kind=batch&state=failed")
     expect(page.get_by_label("kind")).to_have_value("batch")
-    assert "kind=batch&state=failed" in dashboard.sent("GET", "/v1/jobs")[-1].url
     page.go_back()
     expect(page.get_by_label("state")).to_have_value("")
 
