@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from glassbox.records.skipped import SkippedFiles
     from glassbox.records.uploads import Upload
     from glassbox.records.versions import Alias, Baselines, Finding, Model, Version
+    from glassbox.records.weights import TensorHistogram, WeightHistograms
 
 _NAMES = {
     "client": ("Client",),
@@ -131,6 +132,7 @@ _NAMES = {
     ),
     "records.uploads": ("Upload",),
     "records.versions": ("Alias", "Baselines", "Finding", "Model", "Version"),
+    "records.weights": ("TensorHistogram", "WeightHistograms"),
     "http.retrying": ("Retries",),
     "records.explanations": ("Explanation", "Neighbours"),
     "records.images": ("Images",),
@@ -214,6 +216,7 @@ __all__ = [
     "StillRunning",
     "StorageFull",
     "System",
+    "TensorHistogram",
     "TooLarge",
     "TooMany",
     "TooSlow",
@@ -225,6 +228,7 @@ __all__ = [
     "UnsupportedType",
     "Upload",
     "Version",
+    "WeightHistograms",
     "WrongArgument",
 ]
 

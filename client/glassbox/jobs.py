@@ -22,6 +22,7 @@ from glassbox.records.predictions import Cell, ComparedImage, Comparison, Predic
 from glassbox.records.rows import EVERY_ROW, BatchSummary, IndexedRow, Row, RowError, RowFilter
 from glassbox.records.skipped import SkippedFiles
 from glassbox.records.versions import Baselines, Finding
+from glassbox.records.weights import WeightHistograms
 
 if TYPE_CHECKING:
     from glassbox.files.sorting import SortedImages
@@ -343,6 +344,14 @@ class Jobs:
         """
         params = {"format": format, "tensor": tensor}
         return downloads.download(self._transport, path_to("jobs", job_id, "weights"), Path(path), params=params)
+
+    def weight_histograms(self, job_id: str, bins: int | None = None) -> WeightHistograms:
+        """Return how the weights of a training are distributed: of its newest checkpoint, or of its version.
+
+        bins: by default 50. Raises `NotFound` before the first checkpoint.
+        """
+        found = self._transport.get(path_to("jobs", job_id, "weights", "histogram"), bins=bins)
+        return read(WeightHistograms, found)
 
     def cancel(self, job_id: str) -> Job:
         """Cancel the job; it ends after its current step, and its finished work is kept."""

@@ -12,6 +12,12 @@ export function hasEnded(job) {
   return ENDED.includes(job.state);
 }
 
+/** A job as an answer has it, with the progress of an event that arrived before the answer. @param {any} known @param {any} next @returns {any} */
+export function updated(known, next) {
+  const isOlder = known?.progress && next.state === known.state && next.attempt === known.attempt && next.progress.done < known.progress.done;
+  return isOlder ? { ...next, progress: known.progress, metrics: known.metrics } : next;
+}
+
 /** @param {{id: string, kind: string}} job */
 export function hrefOf({ id, kind }) {
   return `/ui/${kind === "batch" ? "batches" : "jobs"}/${id}`;

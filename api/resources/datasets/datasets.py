@@ -219,6 +219,8 @@ def blueprint(
         store.delete(reference)
         if is_last:
             announcer.deleted("dataset_deleted", {"dataset": dataset})
+        else:
+            announcer.deleted("dataset_name_deleted", {"dataset": dataset, "name": reference})
         return "", 204
 
     return routes

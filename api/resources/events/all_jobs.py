@@ -51,9 +51,10 @@ class AnyEventView(TypedDict):
     """An event of any job: `type` and `data` are those in the job's own log, `id` is of this list.
 
     A job's deletion is an event `deleted`. The deletion of a model, a version or a data set is an event without a job:
-    `model_deleted`, `version_deleted` with the `version`, or `dataset_deleted` with the id as `dataset`. The data of an
-    event of more than 4 KiB are `{"truncated": true}`. An event `missed`, without a job, says that older events than
-    the next one are no longer kept: read the lists again.
+    `model_deleted`, `version_deleted` with the `version`, `dataset_deleted` with the id as `dataset`, or, of a name
+    besides others, `dataset_name_deleted` with the `name` too. The data of an event of more than 4 KiB are
+    `{"truncated": true}`. An event `missed`, without a job, says that older events than the next one are no longer
+    kept: read the lists again.
     """
 
     id: str

@@ -15,7 +15,7 @@ from shared.runtime.redis_scripts import Script
 
 log = logging.getLogger(__name__)
 
-Deletion = Literal["model_deleted", "version_deleted", "dataset_deleted"]
+Deletion = Literal["model_deleted", "version_deleted", "dataset_deleted", "dataset_name_deleted"]
 
 EVENT = """
 -- @arg event: its type

@@ -178,7 +178,9 @@ class TestForPrograms:
         assert model in [each["name"] for each in glassbox("models", "list", "--json").json]
         assert glassbox("models", "list", model, "--json").json[-1]["version"] == 1
         dataset = glassbox("datasets", "show", "easy", "--json").json
-        assert dataset["id"] in [each["id"] for each in glassbox("datasets", "list", "--json").json]
+        listed = glassbox("datasets", "list", "--json").json
+        assert dataset["id"] in [each["id"] for each in listed]
+        assert {"digits", "mnist", "fashion-mnist"} <= {each["name"] for each in listed}
         jobs = glassbox("jobs", "list", "--model", model, "--kind", "training", "--json").json
         assert [job["result"]["version"] for job in jobs] == [1]
         assert [check["ok"] for check in glassbox("doctor", "--json").json] == [True] * 8

@@ -56,6 +56,9 @@ def test_five_lines_train_and_classify(client: Client, folder: Path) -> None:
     assert all(row.path.endswith(f"-{row.label}.png") for row in rows)
     assert [len(row.top) for row in rows] == [2] * 12
     assert list(job.errors()) == []
+    histograms = client.jobs.weight_histograms(trained.id, bins=3)
+    assert histograms.epochs == 20
+    assert [len(one.counts) for one in histograms.tensors] == [3] * len(histograms.tensors)
 
 
 def test_predictions_are_listed_and_compared_image_by_image(client: Client, folder: Path) -> None:

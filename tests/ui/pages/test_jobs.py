@@ -10,6 +10,20 @@ from playwright.sync_api import expect
 from tests.ui.conftest import Dashboard, Reply, stop_clock
 
 HOSTILE = '<img src=x onerror="alert(1)">\u202eevil\u0007' + "n" * 220
+LATE = """{
+  const fetched = window.fetch;
+  const answer = (state) => new Response(JSON.stringify({ ...JOB, state }));
+  window.fetch = (url, ...options) => {
+    if (!String(url).endsWith("ID")) return fetched(url, ...options);
+    if (window.answerFirst) return Promise.resolve(answer("failed"));
+    return new Promise((resolve) => {
+      window.answerFirst = async () => {
+        resolve(answer("running"));
+        await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+      };
+    });
+  };
+}"""  # the first request for a job gets its answer after the second one
 
 
 def jobs_of(dashboard: Dashboard, *changes: dict[str, Any]) -> dict[str, Any]:
@@ -100,6 +114,18 @@ def test_a_stream_that_is_cut_continues_after_its_last_whole_event(dashboard: Da
     expect(page.locator(".live")).to_have_text("")  # 204: there is nothing to follow
     ids = [request.headers.get("last-event-id") for request in dashboard.sent("GET", "/v1/events")]
     assert ids == [None, "1-0", "2-0"]
+
+
+def test_an_answer_that_comes_after_a_newer_one_is_dropped(dashboard: Dashboard) -> None:
+    listed = jobs_of(dashboard, {"state": "running", "result": None})
+    (job,) = listed["items"]
+    event = {"job": job["id"], "kind": "training", "model": "digits", "time": "2026-01-31T12:00:05.120Z"}
+    streams = iter([stream(number, {"type": "state", "data": {}, **event}) for number in (1, 2)])
+    dashboard.page.add_init_script(LATE.replace("ID", job["id"]).replace("JOB", json.dumps(job)))
+    page = dashboard.open("/ui/", {"/v1/jobs": listed, "/v1/events": lambda _: next(streams, Reply(204))})
+    expect(page.locator("tbody tr")).to_contain_text("failed")
+    page.evaluate("() => answerFirst()")
+    expect(page.locator("tbody tr")).to_contain_text("failed")
 
 
 def test_a_key_that_may_only_read_gets_no_actions(dashboard: Dashboard) -> None:

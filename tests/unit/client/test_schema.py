@@ -21,6 +21,7 @@ from glassbox.records import (
     skipped,
     uploads,
     versions,
+    weights,
 )
 
 from api.app import create_app
@@ -112,14 +113,15 @@ SAME = {
     "Volume": service.Volume,
     "SkippedFiles": skipped.SkippedFiles,
     "Upload": uploads.Upload,
+    "TensorHistogram": weights.TensorHistogram,
+    "WeightHistograms": weights.WeightHistograms,
 }
 # Requests, pages, errors, enumerations and the other protocol, which other tests compare with the server.
 NOT_RECORDS = {
     "AddedImage", "AliasTarget", "BatchByReference", "DatasetByReference", "DatasetChanges", "EvaluationRequest",
     "FieldProblem", "Health", "Instances", "Kind",
     "LessonCheckRequest", "LessonRequest", "OnUnreadable", "OneImage", "OpenApi", "Problem", "RelabelledImage",
-    "RemovedImage", "Scope", "Service", "Source", "State", "Tensor", "TensorHistogram", "TrainingRequest",
-    "WeightHistograms",
+    "RemovedImage", "Scope", "Service", "Source", "State", "Tensor", "TrainingRequest",
 }  # fmt: skip
 OTHER_PROTOCOL = {
     "IndexBody", "IndexEntry", "InferBody", "Liveness", "LoadBody", "ModelMetadata", "ModelReadiness", "ServerMetadata",

@@ -192,13 +192,18 @@ function sections(page, path, { job, summary, made }) {
   }
 
   let waits = false;
+  let [turns, drawn] = [0, 0];
   live.on({ job: job.id }, () => {
     if (waits) return;
     waits = true;
     setTimeout(async () => {
       waits = false; // an event during the requests may be newer than their answers
       try {
-        [job, summary] = await Promise.all([get(path, { signal }), get(`${path}/results/summary`, { signal })]);
+        const turn = ++turns;
+        const found = await Promise.all([get(path, { signal }), get(`${path}/results/summary`, { signal })]);
+        if (turn < drawn) return; // the answers to a newer event came earlier
+        drawn = turn;
+        [job, summary] = found;
         if (!counted && summary.rows) renew({});
         else draw();
       } catch (error) {

@@ -43,7 +43,8 @@ function pathOf(reference) {
 /** @param {Page} page @param {Dataset} dataset */
 function sections(page, dataset) {
   const path = pathOf(dataset.id);
-  whenDeleted(page, `The data set ${plain(dataset.name)}`, path, ({ type, data }) => type === "dataset_deleted" && data.dataset === dataset.id);
+  whenDeleted(page, `The data set ${plain(dataset.name)}`, pathOf(page.params.name), ({ type, data }) =>
+    data.dataset === dataset.id && (type === "dataset_deleted" || (type === "dataset_name_deleted" && data.name === page.params.name)));
   const right = corrections({
     key: dataset.id,
     classes: dataset.classes,

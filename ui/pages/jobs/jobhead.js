@@ -1,6 +1,6 @@
 /** The head of a job's page: state, progress, what it waits for or why it failed, and what can be done with it. */
 
-import { buttons, hasEnded, hrefOf, modelHref } from "../../common/actions.js";
+import { buttons, hasEnded, hrefOf, modelHref, updated } from "../../common/actions.js";
 import { get } from "../../api.js";
 import { live } from "../../live.js";
 import { remedy, state, warnings } from "../../common/panel.js";
@@ -33,9 +33,7 @@ export function follow(page, job, { onjob, onevent }) {
   /** @param {Job} next */
   function take(next) {
     if (job.deleted) return;
-    // An answer can be older than an event that has arrived before it.
-    const isOlder = next.state === job.state && next.attempt === job.attempt && next.progress.done < job.progress.done;
-    job = isOlder ? { ...next, progress: job.progress, metrics: job.metrics } : next;
+    job = updated(job, next);
     onjob(job);
   }
 

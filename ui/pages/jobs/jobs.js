@@ -1,14 +1,15 @@
 /** The board: what runs now, and all jobs, newest first. */
 
-import { cancel, hasEnded, hrefOf, modelHref, remove, retry } from "../../common/actions.js";
+import { cancel, hasEnded, hrefOf, remove, retry, updated } from "../../common/actions.js";
 import { Problem, get, may, page as readPage, send } from "../../api.js";
 import { live } from "../../live.js";
-import { allowed, empty, lacks, panel, problem, state } from "../../common/panel.js";
+import { allowed, empty, lacks, panel, problem } from "../../common/panel.js";
 import { eachFrame, h, replace } from "../../parts/dom.js";
-import { ago, bytes, name, number, percent, plain, seconds } from "../../parts/format.js";
+import { bytes, number } from "../../parts/format.js";
 import { again, go } from "../../parts/router.js";
 import { table } from "../../parts/table.js";
 import { isTyping } from "../../shell.js";
+import { COLUMNS, card } from "./rows.js";
 
 const PAGE = 200;
 const KINDS = ["training", "batch", "reproduction", "evaluation"];
@@ -23,6 +24,9 @@ export async function show(page) {
   title("Jobs");
   /** @type {Map<string, Job>} */
   const jobs = new Map();
+  let [turns, listed] = [0, 0]; // requests that were sent, and that of the list that is shown
+  /** @type {WeakMap<Job, number>} the request that a job is from */
+  const turnOf = new WeakMap();
   /** @type {Set<string>} deleted, or about to be */
   const gone = new Set();
   /** @type {string | null} */
@@ -76,12 +80,27 @@ export async function show(page) {
     };
   }
 
+  /** The newest of a job: answers can arrive in another order than their requests were sent. @param {Job} job @param {number} turn @returns {Job} */
+  function newest(job, turn) {
+    const known = jobs.get(job.id);
+    if (known && (turnOf.get(known) ?? 0) > turn) return known;
+    const next = updated(known, job);
+    turnOf.set(next, turn);
+    return next;
+  }
+
   /** @param {string | null} [after] */
   async function read(after = null) {
+    const turn = ++turns;
     try {
       const found = await readPage("/v1/jobs", { ...filters, limit: PAGE, after }, signal);
-      if (after === null) jobs.clear();
-      for (const job of found.items) jobs.set(job.id, job);
+      if (turn < listed) return; // a newer list has arrived
+      const items = found.items.map((job) => newest(job, turn));
+      if (after === null) {
+        listed = turn;
+        jobs.clear();
+      }
+      for (const job of items) jobs.set(job.id, job);
       next = found.next;
       replace(errors);
       draw();
@@ -124,8 +143,9 @@ export async function show(page) {
 
   /** @param {Iterable<string>} ids */
   async function refresh(ids) {
+    const turn = ++turns;
     const found = await Promise.all([...ids].map((id) => get(`/v1/jobs/${id}`, { signal }).catch((error) => (error instanceof Problem && error.status === 404 ? { id, deleted: true } : null))));
-    for (const job of found) if (job) put(job);
+    for (const job of found) if (job) put(job.deleted ? job : newest(job, turn));
     drawNow();
   }
 
@@ -222,59 +242,6 @@ function matches(job, { kind, state: wanted, model, label }) {
     (!wanted || job.state === wanted) &&
     (!model || job.request?.model === model) &&
     (!label || job.request?.labels?.[key] === value.join(":"))
-  );
-}
-
-/** @type {import("../../parts/table.js").Column<Job>[]} */
-const COLUMNS = [
-  { name: "id", label: "Job", cell: (job) => h("a", { href: hrefOf(job), title: job.id, class: "id" }, job.id.slice(-6)) },
-  { name: "kind", label: "Kind", cell: (job) => job.kind },
-  { name: "state", label: "State", cell: (job) => state(job.state) },
-  { name: "model", label: "Model", cell: model },
-  { name: "result", label: "Result", cell: result },
-  { name: "submitted", label: "Submitted", cell: (job) => ago(job.created_at) },
-  { name: "took", label: "Took", numeric: true, cell: took },
-];
-
-/** @param {Job} job */
-function model({ request, result: made }) {
-  if (!request?.model) return "–";
-  const version = made?.version ?? request.version;
-  return h("a", { href: modelHref(request.model, version) }, name(version === undefined ? request.model : `${request.model}@${version}`));
-}
-
-/** @param {Job} job */
-function result(job) {
-  const { error, result: made, waiting } = job;
-  if (error) return h("span", { class: "small" }, h("code", error.code), ` ${plain(error.detail)}`);
-  if (made?.test_accuracy !== undefined) return `${percent(made.test_accuracy)} correct`;
-  if (made?.accuracy !== undefined) return `${percent(made.accuracy)} correct`;
-  if (made?.images_per_second !== undefined) return `${number(made.succeeded)} of ${number(made.total)} images, ${number(Math.round(made.images_per_second))}/s`;
-  if (made?.reproduced !== undefined) return made.reproduced ? "reproduced bit for bit" : "not reproduced";
-  if (waiting) return h("span", { class: "small" }, plain(waiting.detail ?? waiting.reason ?? "waiting"));
-  return hasEnded(job) ? "–" : progressText(job);
-}
-
-/** @param {Job} job */
-function progressText({ progress: { done, total, unit, eta_seconds: left } }) {
-  return `${number(done)} of ${number(total)} ${unit}${left ? `, ${seconds(left)} left` : ""}`;
-}
-
-/** @param {Job} job */
-function took({ started_at: from, finished_at: to }) {
-  return from && to ? seconds((Date.parse(to) - Date.parse(from)) / 1000) : "–";
-}
-
-/** @param {Job} job */
-function card(job) {
-  const { progress: { done, total }, metrics } = job;
-  return h(
-    "section",
-    { class: "panel" },
-    h("h2", h("a", { href: hrefOf(job) }, `${job.kind} ${job.id.slice(-6)}`)),
-    h("p", state(job.state), " ", model(job)),
-    h("progress", { value: total ? done / total : 0, "aria-label": "progress" }),
-    h("p", { class: "small" }, progressText(job), metrics?.train_loss !== undefined && ` · loss ${number(metrics.train_loss)}`),
   );
 }
 

@@ -10,7 +10,7 @@ import typer
 
 from glassbox.cli import options
 from glassbox.cli.display.accuracy import print_warnings
-from glassbox.cli.output import moment, print_facts, print_json, print_line, print_table
+from glassbox.cli.output import moment, plain, print_facts, print_json, print_line, print_table
 from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer
 from glassbox.errors import WrongArgument
@@ -47,12 +47,12 @@ DatasetReference = Annotated[
 
 @app.command("list")
 def list_datasets(context: typer.Context, limit: options.Limit = 50, as_json: options.Json = False) -> None:
-    """List the data sets, newest first."""
+    """List the data sets, newest first, then the built-in ones that have not been used yet (in JSON without an id)."""
     with client_of(context) as client:
         found = list(client.datasets.list(limit))
-        unused = [] if as_json else [one for one in client.datasets.built_in() if not one.prepared]
+        unused = [one for one in client.datasets.built_in() if not one.prepared]
     if as_json:
-        print_json(found)
+        print_json([*plain(found), *({"id": None, **plain(one)} for one in unused)])
         return
     print_table(
         ("data set", "images>", "classes>", "shape", "bytes>", "created"),

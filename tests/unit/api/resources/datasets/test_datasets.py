@@ -221,6 +221,8 @@ class TestDeleting:
         assert_problem(client.get("/v1/datasets/easy"), 404, "dataset_not_found")
         assert client.get("/v1/datasets/other").get_json()["id"] == created["id"]
         assert client.get(f"/v1/datasets/{created['id']}").get_json()["name"] == "other"
+        event = client.get("/v1/events", headers={"Accept": "application/json"}).get_json()["items"][-1]
+        assert (event["type"], event["data"]) == ("dataset_name_deleted", {"dataset": created["id"], "name": "easy"})
 
     def test_delete_of_the_last_name_deletes_the_data_set(self, client: FlaskClient, volume: Volume) -> None:
         created: Any = upload(client, npz()).json
