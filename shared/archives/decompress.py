@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple, Protocol
 
@@ -13,9 +14,10 @@ from shared.archives.damage import cause_of
 from shared.archives.entries import check_ratio
 from shared.archives.tar import BLOCK as TAR_BLOCK
 from shared.archives.tar import is_tar
-from shared.errors import Invalid, TooLarge, UnsupportedType
+from shared.errors import Invalid, StorageFull, TooLarge, UnsupportedType
 from shared.runtime.settings import Settings
 from shared.storage import durable
+from shared.storage.uploads import space
 
 BLOCK = 64 * 1024
 PIECE = 1024 * 1024
@@ -63,11 +65,13 @@ def packing_of(start: bytes, limits: Settings) -> Packing | None:
 def unpack_in_place(path: Path, packing: Packing, limits: Settings) -> bool:
     """Replace a compressed file by the tar that it contains, durably; return whether other bytes after it are ignored.
 
-    Raises `UnsupportedType` if the content is not a tar, and `TooLarge` or `Invalid`; the file is then unchanged.
+    The packed and the unpacked file are on the volume together until the end. Raises `UnsupportedType` if the content
+    is not a tar, and `TooLarge`, `Invalid` or `StorageFull`; the file is then unchanged.
     """
     packed = path.stat().st_size
     size = 0
-    with path.open("rb") as source, durable.replacing(path) as target:
+    space.check(path.parent, packed)  # it is rarely smaller when unpacked
+    with path.open("rb") as source, _space_for(lambda: size), durable.replacing(path) as target:
         stream = Unpacked(source, packing, limits)
         for piece in stream:
             if size == 0 and len(piece) >= TAR_BLOCK and not is_tar(piece):  # before the rest is unpacked
@@ -76,11 +80,24 @@ def unpack_in_place(path: Path, packing: Packing, limits: Settings) -> bool:
             if size > limits.max_expanded_bytes:
                 raise TooLarge(
                     "archive_too_large",
-                    f"the archive unpacks to more than {limits.max_expanded_bytes} bytes (GLASSBOX_MAX_EXPANDED_BYTES)",
+                    f"the archive unpacks to more than {limits.max_expanded_bytes} bytes"
+                    " (GLASSBOX_MAX_EXPANDED_BYTES; GLASSBOX_MAX_DATASET_BYTES for a data set)",
                 )
             check_ratio(size, packed, limits)
             target.write(piece)
     return stream.rest_ignored
+
+
+@contextmanager
+def _space_for(unpacked: Callable[[], int]) -> Iterator[None]:
+    try:
+        yield
+    except StorageFull as error:
+        raise StorageFull(
+            error.code,
+            f"the archive is compressed, so it is unpacked on the volume, which was full after {unpacked():,} bytes:"
+            " make room for the unpacked files, or send a tar without compression or a zip, which are read as they are",
+        ) from error
 
 
 class Unpacked:

@@ -124,7 +124,8 @@ def _checked(name: str) -> str:
 def _too_many(limits: Settings) -> GlassboxError:
     return TooLarge(
         "archive_too_large",
-        f"the folder has more than {limits.max_archive_entries} entries (GLASSBOX_MAX_ARCHIVE_ENTRIES)",
+        f"the folder has more than {limits.max_archive_entries} entries"
+        " (GLASSBOX_MAX_ARCHIVE_ENTRIES; GLASSBOX_MAX_DATASET_FILES for a data set)",
     )
 
 

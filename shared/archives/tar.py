@@ -232,7 +232,7 @@ class Walk:
                 raise TooLarge(
                     "archive_too_large",
                     f"the archive has more than {self._limits.max_archive_entries} entries"
-                    " (GLASSBOX_MAX_ARCHIVE_ENTRIES)",
+                    " (GLASSBOX_MAX_ARCHIVE_ENTRIES; GLASSBOX_MAX_DATASET_FILES for a data set)",
                 )
             kind = header[156]
             place = self._after_map(header, place + BLOCK) if kind == SPARSE else place + BLOCK

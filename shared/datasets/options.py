@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from shared.runtime.settings import Settings
+
 
 class OnUnreadable(StrEnum):
     """What to do about images that cannot be read."""
@@ -28,3 +30,10 @@ class UploadOptions:
     image_shape: tuple[int, int] | None = None
     channels: int | None = None
     on_unreadable: OnUnreadable | None = None
+
+
+def archive_limits(limits: Settings) -> Settings:
+    """Return the limits with those of data sets for their archives, whose names are kept in memory."""
+    entries = min(limits.max_archive_entries, limits.max_dataset_files)
+    nbytes = min(limits.max_expanded_bytes, limits.max_dataset_bytes)
+    return limits.model_copy(update={"max_archive_entries": entries, "max_expanded_bytes": nbytes})

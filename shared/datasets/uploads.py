@@ -17,7 +17,7 @@ from shared.datasets.arrays.npz import read_npz
 from shared.datasets.arrays.pickles import is_cifar, is_pickle, pickled
 from shared.datasets.content import Content
 from shared.datasets.folders.folders import read_folders
-from shared.datasets.options import UploadOptions
+from shared.datasets.options import UploadOptions, archive_limits
 from shared.errors import FieldError, Invalid, UnsupportedType
 from shared.images.shapes import channels_of
 from shared.runtime.settings import Settings
@@ -39,7 +39,7 @@ def read_upload(path: Path, limits: Settings, options: UploadOptions, source: Pi
     Raises `UnsupportedType`, `TooLarge` or `Invalid`.
     """
     if source is not None and source.is_folder:
-        return _read_archive(path, validate(path, limits, source), limits, options)
+        return _read_archive(path, validate(path, archive_limits(limits), source), limits, options)
     if _holds_arrays(path):
         _refuse_on_unreadable(options)
         content = read_npz(path, limits, options.test_fraction, options.seed, options.image_shape)
@@ -57,7 +57,7 @@ def read_upload(path: Path, limits: Settings, options: UploadOptions, source: Pi
         _refuse_on_unreadable(options)
         return read_csv(tables, limits, options)
     try:
-        archive = validate(path, limits, source)
+        archive = validate(path, archive_limits(limits), source)
     except UnsupportedType as error:
         detail = f"{refused(path, 'a supported data set')}; send {ACCEPTED}"
         raise UnsupportedType("dataset_expected", detail) from error

@@ -239,12 +239,15 @@ class Settings(BaseSettings):
         64 * KiB, description="the most bytes of a job's request and specification, which Redis holds until it ends"
     )
     max_form_parts: PositiveInt = 16
-    max_archive_entries: PositiveInt = 2_000_000
-    max_expanded_bytes: PositiveInt = 8 * GiB
+    max_source_bytes: PositiveInt | None = Field(
+        None, description="the most bytes of a file that is downloaded; by default as many as the volume has"
+    )
+    max_archive_entries: PositiveInt = Field(100_000_000, description="the most entries of a batch's archive")
+    max_expanded_bytes: PositiveInt = Field(1024 * GiB, description="the most bytes to which a batch's archive unpacks")
     max_entry_bytes: PositiveInt = 20 * MiB
     max_name_bytes: PositiveInt = 255
     max_names_bytes: PositiveInt = Field(
-        128 * MiB, description="the most bytes of all names in an archive, which are kept in memory"
+        16 * GiB, description="the most bytes of all names in an archive, which are stored on the volume"
     )
     max_compression_ratio: PositiveInt = 100
     max_zstd_window_bytes: int = Field(32 * MiB, ge=1024, lt=4 * GiB)
@@ -255,12 +258,20 @@ class Settings(BaseSettings):
     max_dataset_seconds: PositiveFloat = Field(
         900.0, description="the CPU time to decode all images of an uploaded data set, which holds a thread of the API"
     )
+    max_dataset_files: PositiveInt = Field(
+        2_000_000, description="the most entries of a data set's archive, whose names are kept in memory"
+    )
+    max_dataset_bytes: PositiveInt = Field(
+        8 * GiB, description="the most bytes of a data set's archive, unpacked, and of its images, decoded"
+    )
     max_classes: PositiveInt = 1000
     max_dataset_changes: PositiveInt = Field(
         10_000, description="the most changes in one request that derives a data set, without uploaded images"
     )
     max_row_bytes: PositiveInt = Field(32 * 1024, description="the most bytes of a batch's row, besides its path")
-    max_results_bytes: PositiveInt = Field(4 * GiB, description="the most bytes that all rows of a batch may take")
+    max_results_bytes: PositiveInt | None = Field(
+        None, description="the most bytes that all rows of a batch may take; by default half of the volume"
+    )
     max_parameters: PositiveInt = 50_000_000
 
     @field_validator("cors_origins", "trusted_proxies", "import_folders", "export_folders", mode="before")

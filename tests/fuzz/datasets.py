@@ -17,7 +17,7 @@ from shared.runtime.settings import MiB, Settings
 from tests.fuzz.harness import check_message, folder_in_memory, run
 from tests.support.data.npz import easy_arrays, easy_images, npy_header, npz, npz_of_members
 
-LIMITS = Settings(max_expanded_bytes=4 * MiB, max_image_pixels=10_000)
+LIMITS = Settings(max_dataset_bytes=4 * MiB, max_image_pixels=10_000)
 
 
 def attack(path: Path, data: bytes) -> None:

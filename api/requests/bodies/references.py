@@ -23,6 +23,7 @@ from shared.runtime.settings import Settings
 from shared.storage import durable
 from shared.storage.sources.download import DownloadLimits, download, redacted
 from shared.storage.sources.local import local_source
+from shared.storage.uploads import space
 from shared.storage.uploads.store import UploadStore
 from shared.storage.volume import Volume
 
@@ -100,7 +101,7 @@ class Bodies:
         settings, path = self._settings, durable.temporary_beside(self._volume.incoming / "source")
         durable.make_folder(path.parent)
         limits = DownloadLimits(
-            nbytes=settings.max_body_bytes,
+            nbytes=settings.max_source_bytes or space.total(self._volume.root),
             seconds=settings.source_seconds,
             idle_seconds=settings.client_timeout,
             rate=settings.client_rate,

@@ -21,6 +21,7 @@ from shared.errors import Invalid, LengthRequired, Malformed, TooLarge
 from shared.runtime.settings import Settings
 from shared.storage import durable
 from shared.storage.sources.local import PinnedFile
+from shared.storage.uploads import space
 from shared.storage.volume import Volume
 
 
@@ -75,7 +76,7 @@ def received(part: str, volume: Volume, limits: Settings) -> Iterator[Upload]:
 
     part: the name of the file's part if the body is a form. A body with a Content-Encoding is decompressed. Raises
     `LengthRequired`, `TooLarge`, `UnsupportedType` for an unknown coding, `Malformed` if the body is truncated or
-    damaged or does not match its digest, or `Invalid` for a form without the part.
+    damaged or does not match its digest, `StorageFull` before the first byte, or `Invalid` for a form without the part.
     """
     coding = check_coding(request.headers.get("Content-Encoding", ""))
     length = request.content_length
@@ -86,6 +87,7 @@ def received(part: str, volume: Volume, limits: Settings) -> Iterator[Upload]:
             "body_too_large",
             f"a body may have at most {limits.max_body_bytes} bytes (GLASSBOX_MAX_BODY_BYTES); got {length}",
         )
+    space.check(volume.root, length)
     path = durable.temporary_beside(volume.incoming / "upload")
     durable.make_folder(path.parent)
     digests = ExpectedDigests()

@@ -42,6 +42,7 @@ from shared.registry import ModelVersion, Registry
 from shared.results.row_size import classes_that_fit, row_bytes
 from shared.runtime.settings import Settings
 from shared.runtime.sizes import in_words
+from shared.storage.uploads import space
 
 
 class BatchOptions(RequestModel):
@@ -170,10 +171,11 @@ def _indexed(upload: Upload, settings: Settings) -> Iterator[ArchiveIndex]:
 def check_rows(images: int, version: ModelVersion, top_k: int, settings: Settings) -> None:
     """Raise `Invalid` if the rows of this many images could take more bytes than allowed."""
     needed = images * row_bytes(version.classes, top_k)
-    if needed > settings.max_results_bytes:
+    most = settings.max_results_bytes or space.total(settings.volume) // 2
+    if needed > most:
         reason = (
             f"the rows of {images:,} images with {top_k} classes each could take {in_words(needed)}, more than"
-            f" {in_words(settings.max_results_bytes)} (GLASSBOX_MAX_RESULTS_BYTES); take a smaller top_k, or send the"
+            f" {in_words(most)} (GLASSBOX_MAX_RESULTS_BYTES); take a smaller top_k, or send the"
             " images in several archives"
         )
         raise Invalid("results_too_large", reason, [FieldError(reason, parameter="top_k")])

@@ -63,13 +63,14 @@ class Collector:
         if self._count + count > self._limits.max_archive_entries:
             raise TooLarge(
                 "archive_too_large",
-                f"the archive has more than {self._limits.max_archive_entries} entries (GLASSBOX_MAX_ARCHIVE_ENTRIES)",
+                f"the archive has more than {self._limits.max_archive_entries} entries"
+                " (GLASSBOX_MAX_ARCHIVE_ENTRIES; GLASSBOX_MAX_DATASET_FILES for a data set)",
             )
         if self._size + size > self._limits.max_expanded_bytes:
             raise TooLarge(
                 "archive_too_large",
                 f"the archive unpacks to more than {self._limits.max_expanded_bytes} bytes"
-                " (GLASSBOX_MAX_EXPANDED_BYTES)",
+                " (GLASSBOX_MAX_EXPANDED_BYTES; GLASSBOX_MAX_DATASET_BYTES for a data set)",
             )
 
     def add(

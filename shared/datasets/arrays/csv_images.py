@@ -223,10 +223,10 @@ def _parsed(source: Source, table: Table, limits: Settings) -> tuple[NDArray[Any
             while block := list(islice(lines, ROWS)):
                 blocks.append(_pixels(source, table, block, len(labels)))
                 labels += _labels(table, block)
-                if len(labels) * table.pixels > limits.max_expanded_bytes:
+                if len(labels) * table.pixels > limits.max_dataset_bytes:
                     raise TooLarge(
                         "dataset_too_large",
-                        f"the images take more than {limits.max_expanded_bytes} bytes (GLASSBOX_MAX_EXPANDED_BYTES)",
+                        f"the images take more than {limits.max_dataset_bytes} bytes (GLASSBOX_MAX_DATASET_BYTES)",
                     )
     except UNREADABLE as error:
         raise Invalid("dataset_csv", f"{source.name} cannot be read: {cause_of(error)}") from error

@@ -70,7 +70,7 @@ def read_idx_archive(
         if getattr(options, name) not in {None, 1}:
             reason = "applies to archives of images; the images of IDX files keep their shape"
             raise Invalid("validation_failed", f"{name}: {reason}", [FieldError(reason, parameter=name)])
-    largest = limits.model_copy(update={"max_entry_bytes": min(HELD_BYTES, limits.max_expanded_bytes)})
+    largest = limits.model_copy(update={"max_entry_bytes": min(HELD_BYTES, limits.max_dataset_bytes)})
     found = {_array_name(stem): index for stem, index in files.items()}
     pairs = find_arrays(found, "the archive of IDX files")
     for index in found.values():
@@ -84,11 +84,11 @@ def read_idx_archive(
     arrays, labels = {}, {}
     for images_name, labels_name in pairs.pairs:
         count, height, width = _shape(opened[images_name], names[found[images_name]], 3)
-        if height * width > limits.max_image_pixels or count * height * width > limits.max_expanded_bytes:
+        if height * width > limits.max_image_pixels or count * height * width > limits.max_dataset_bytes:
             detail = (
                 f"{shown(names[found[images_name]])} has {count} images of {height} × {width} pixels; an image may have"
                 f" {limits.max_image_pixels} pixels (GLASSBOX_MAX_IMAGE_PIXELS), and all images"
-                f" {limits.max_expanded_bytes} bytes (GLASSBOX_MAX_EXPANDED_BYTES)"
+                f" {limits.max_dataset_bytes} bytes (GLASSBOX_MAX_DATASET_BYTES)"
             )
             raise TooLarge("dataset_too_large", detail)
         header = Header(images_name, (count, height, width), False, np.dtype(np.uint8), 16)

@@ -166,10 +166,10 @@ def _members(archive: zipfile.ZipFile, limits: Settings) -> tuple[ArrayNames, di
             )
         with archive.open(info) as member:
             members[name] = Member(info, read_header(member, name, info.file_size))
-    if sum(member.header.nbytes for member in members.values()) > limits.max_expanded_bytes:
+    if sum(member.header.nbytes for member in members.values()) > limits.max_dataset_bytes:
         raise TooLarge(
             "npz_too_large",
-            f"the arrays take more than {limits.max_expanded_bytes} bytes when unpacked (GLASSBOX_MAX_EXPANDED_BYTES)",
+            f"the arrays take more than {limits.max_dataset_bytes} bytes when unpacked (GLASSBOX_MAX_DATASET_BYTES)",
         )
     return found, members
 

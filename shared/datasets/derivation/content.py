@@ -280,10 +280,10 @@ class _Derivation:
             if not len(split.labels):
                 raise Invalid("dataset_images", f"no image for {part} would be left: keep at least one")
         total = sum(len(split.labels) for split in splits.values())
-        if total * self.arrays.x_train[0].nbytes > self.limits.max_expanded_bytes:
+        if total * self.arrays.x_train[0].nbytes > self.limits.max_dataset_bytes:
             raise TooLarge(
                 "dataset_too_large",
-                f"the images would take more than {self.limits.max_expanded_bytes} bytes (GLASSBOX_MAX_EXPANDED_BYTES)",
+                f"the images would take more than {self.limits.max_dataset_bytes} bytes (GLASSBOX_MAX_DATASET_BYTES)",
             )
         before = np.bincount(self.arrays.y_train, minlength=len(self.classes))
         after = np.bincount(splits["train"].labels, minlength=len(self.classes))

@@ -10,7 +10,7 @@ from shared.datasets.arrays.csv_images import csv_sources
 from shared.datasets.arrays.idx_archive import idx_files
 from shared.datasets.content import Content
 from shared.datasets.folders.folders import read_folders
-from shared.datasets.options import OnUnreadable, UploadOptions
+from shared.datasets.options import OnUnreadable, UploadOptions, archive_limits
 from shared.errors import UnsupportedType
 from shared.images.shapes import Shape, channels_of
 from shared.runtime.settings import Settings
@@ -36,7 +36,7 @@ def read_additions(path: Path, shape: Shape, limits: Settings, on_unreadable: On
     if csv_sources(path):
         raise UnsupportedType("dataset_expected", f"the upload is a CSV file; {EXPECTED}")
     try:
-        archive = validate(path, limits)
+        archive = validate(path, archive_limits(limits))
     except UnsupportedType as error:
         raise UnsupportedType("dataset_expected", f"{refused(path, 'an archive of images')}; {EXPECTED}") from error
     if archive.image_shape is not None or idx_files(archive.paths(0, len(archive))):

@@ -88,10 +88,10 @@ def _read(source: Source, copies: Fingerprints | None = None) -> Content:
             "dataset_too_large",
             f"an image may have at most {limits.max_image_pixels} pixels (GLASSBOX_MAX_IMAGE_PIXELS)",
         )
-    if len(archive) * prod(shape) > limits.max_expanded_bytes:
+    if len(archive) * prod(shape) > limits.max_dataset_bytes:
         raise TooLarge(
             "dataset_too_large",
-            f"the images take more than {limits.max_expanded_bytes} bytes when decoded (GLASSBOX_MAX_EXPANDED_BYTES)",
+            f"the images take more than {limits.max_dataset_bytes} bytes when decoded (GLASSBOX_MAX_DATASET_BYTES)",
         )
     dropped = channels == 1 and examined.coloured is not None
     return Content(

@@ -241,15 +241,15 @@ class Download:
         if needed > free:
             raise StorageFull(
                 "storage_full",
-                f"{redacted(self.url)} needs {needed} bytes, but the volume has {free} bytes left; free"
-                f" {needed - free} bytes and try again",
+                f"{redacted(self.url)} needs {needed:,} bytes, but the volume has {free:,} free: {needed - free:,}"
+                " bytes are missing; delete uploads, data sets or ended jobs, or make the volume larger; try again",
             )
 
     def _too_large(self, length: int) -> TooLarge:
         return TooLarge(
             "source_too_large",
-            f"{redacted(self.url)} has {length} bytes or more, but a body may have at most {self.limits.nbytes} bytes"
-            " (GLASSBOX_MAX_BODY_BYTES)",
+            f"{redacted(self.url)} has {length} bytes or more, but a download may have at most {self.limits.nbytes}"
+            " bytes (GLASSBOX_MAX_SOURCE_BYTES)",
         )
 
     def _changed(self) -> GlassboxError:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.errors import GlassboxError, Invalid, TooLarge, UnsupportedType
+from shared.errors import GlassboxError, Invalid, StorageFull, TooLarge, UnsupportedType
 from shared.runtime.settings import MiB
+from shared.storage.durable import translated_errors
 from tests.support.data.hostile import tar_bomb
 from tests.support.data.tars import END, gzip_of, member, tar_of, zstd_of
 from tests.unit.shared.archives.conftest import Uploads
@@ -85,6 +89,21 @@ class TestBoth:
         error = uploads.refusal(upload, max_expanded_bytes=MiB)
 
         assert (type(error), error.code) == (TooLarge, "archive_too_large")
+
+    def test_unpacking_on_a_full_volume_is_refused_with_the_remedy(
+        self, uploads: Uploads, pack: Pack, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        @contextmanager
+        def full(path: Path) -> Iterator[IO[bytes]]:
+            with translated_errors(), Path("/dev/full").open("wb", buffering=0) as file:
+                yield file
+
+        monkeypatch.setattr("shared.storage.durable.replacing", full)
+
+        error = uploads.refusal(pack(tar_of({"a.png": NOISE})))
+
+        assert (type(error), error.code) == (StorageFull, "storage_full")
+        assert "send a tar without compression or a zip" in error.detail
 
     def test_a_stream_of_too_many_empty_parts_is_refused(self, uploads: Uploads, pack: Pack) -> None:
         assert uploads.refusal(pack(b"") * 2000 + pack(TAR)).code == "archive_damaged"

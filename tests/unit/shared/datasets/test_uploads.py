@@ -210,7 +210,7 @@ class TestShapes:
 
     @pytest.mark.parametrize(
         ("shape", "limited"),
-        [((10, 10), {"max_image_pixels": 99}), ((100, 100), {"max_expanded_bytes": 299_999})],
+        [((10, 10), {"max_image_pixels": 99}), ((100, 100), {"max_dataset_bytes": 299_999})],
     )
     def test_too_many_pixels_are_refused_before_any_is_decoded(
         self, stored: Stored, shape: tuple[int, int], limited: dict[str, int]
@@ -341,8 +341,8 @@ class TestColour:
     def test_the_limit_counts_the_bytes_of_all_channels(self, stored: Stored) -> None:
         archive = zip_of(coloured_folders())
 
-        assert stored(archive, max_expanded_bytes=30 * 6 * 6 * 3)
-        assert refused(stored, archive, max_expanded_bytes=30 * 6 * 6 * 3 - 1).code == "dataset_too_large"
+        assert stored(archive, max_dataset_bytes=30 * 6 * 6 * 3)
+        assert refused(stored, archive, max_dataset_bytes=30 * 6 * 6 * 3 - 1).code == "dataset_too_large"
 
     def test_images_of_several_blocks_are_stored(self, stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
         whole = stored(zip_of(coloured_folders()))[0].digest

@@ -19,12 +19,14 @@ def test_default_limits_are_those_of_the_contract(limits: Settings) -> None:
     assert limits.max_body_bytes == 2 * GiB
     assert limits.max_json_bytes == 1 * MiB
     assert limits.max_form_parts == 16
-    assert limits.max_archive_entries == 2_000_000
-    assert limits.max_expanded_bytes == 8 * GiB
+    assert limits.max_archive_entries == 100_000_000
+    assert limits.max_expanded_bytes == 1024 * GiB
+    assert limits.max_dataset_files == 2_000_000
+    assert limits.max_dataset_bytes == 8 * GiB
     assert limits.max_entry_bytes == 20 * MiB
     assert limits.max_compression_ratio == 100
     assert limits.max_name_bytes == 255
-    assert limits.max_names_bytes == 128 * MiB
+    assert limits.max_names_bytes == 16 * GiB
     assert limits.max_zstd_window_bytes == 32 * MiB
     assert limits.max_image_pixels == 16_000_000
 

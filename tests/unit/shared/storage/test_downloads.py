@@ -165,7 +165,7 @@ class TestLimits:
     def test_a_stated_length_above_the_limit_is_refused_before_the_body(self) -> None:
         error = error_of(content(BODY, cut=0), limits=replace(LIMITS, nbytes=100))
         assert isinstance(error, TooLarge)
-        assert "GLASSBOX_MAX_BODY_BYTES" in error.detail
+        assert "GLASSBOX_MAX_SOURCE_BYTES" in error.detail
 
     def test_a_body_above_the_limit_is_refused_without_a_stated_length(self) -> None:
         assert isinstance(error_of(chunked(BODY), limits=replace(LIMITS, nbytes=100)), TooLarge)
@@ -173,7 +173,7 @@ class TestLimits:
     def test_space_is_weighed_before_the_download(self) -> None:
         error = error_of(content(BODY, cut=0), limits=replace(LIMITS, free=lambda: 240))
         assert isinstance(error, StorageFull)
-        assert "free 10000 bytes" in error.detail
+        assert "10,000 bytes are missing" in error.detail
 
     @pytest.mark.parametrize("begin", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegin"])
     def test_a_server_that_stalls_is_given_up(self, begin: bytes) -> None:

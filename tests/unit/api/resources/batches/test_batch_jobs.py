@@ -20,6 +20,7 @@ from shared.images.inversion import measured
 from shared.jobs import JobStore
 from shared.registry import Registry
 from shared.runtime.settings import Settings
+from shared.storage.uploads import space
 from shared.storage.volume import Volume
 from tests.support.data.archives import with_central, zip_of, zip_of_images
 from tests.support.data.files import files_below, left_behind
@@ -256,6 +257,18 @@ class TestRejections:
         assert_problem(response, 400, "body_cut_short")
         assert left_behind(volume) == before
         assert redis.keys("*") == []
+
+
+def test_an_upload_that_does_not_fit_on_the_volume_is_refused_before_it_is_received(
+    client: FlaskClient, volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(space, "KEPT_FREE", 2**62)
+
+    problem = assert_problem(submit(client), 507, "storage_full")
+
+    assert f"needs {len(ARCHIVE):,} bytes" in problem["detail"]
+    assert f"{len(ARCHIVE):,} bytes are missing" in problem["detail"]
+    assert not volume.incoming.exists() or list(volume.incoming.iterdir()) == []
 
 
 def test_submission_without_redis_fails_and_leaves_no_files(client_without_redis: FlaskClient, volume: Volume) -> None:
