@@ -21,6 +21,8 @@ from shared.archives.names.leftovers import (
     SYSTEM_FILE,
     SYSTEM_FILES,
     SYSTEM_FOLDERS,
+    TEMPORARY_ENDINGS,
+    TEMPORARY_STARTS,
     TEXT_ENDINGS,
     leftover,
 )
@@ -43,11 +45,16 @@ IMAGE_ENDINGS = (
 """Names that all end so need fewer checks. Nothing else depends on the endings: files are judged by their content."""
 
 # What a name that is not plain contains, in lower case, with a line feed before and after it:
-SUSPICIOUS = (*("\n/", "\0", ":", "..", "\n.", "/."), *(f"{folder}/" for folder in sorted(SYSTEM_FOLDERS)))
+SUSPICIOUS = (
+    *("\n/", "\0", ":", "..", "\n.", "/."),
+    *(f"{folder}/" for folder in sorted(SYSTEM_FOLDERS)),
+    *(f"{before}{start}" for before in "\n/" for start in TEMPORARY_STARTS),
+)
 SUSPICIOUS_ENDINGS = (
     *("\n\n", "/\n", ".\n"),
     *(f"{name}\n" for name in sorted(SYSTEM_FILES | DOCUMENTS)),
     *(f".{ending}\n" for ending in sorted(TEXT_ENDINGS)),
+    *(f"{ending}\n" for ending in TEMPORARY_ENDINGS),
     *(f"{ending}\n" for ending in ARCHIVES),
 )
 SUSPECT = re.compile("|".join(map(re.escape, SUSPICIOUS + SUSPICIOUS_ENDINGS)))

@@ -41,6 +41,12 @@ SYSTEM_FILES = frozenset(
         ".picasa.ini",
     }
 )
+TEMPORARY_STARTS = ("~$",)  # Microsoft Office: a lock
+TEMPORARY_ENDINGS = (
+    *("~", ".bak", ".orig", ".swp", ".tmp"),  # editors: the file before a change, or during it
+    *(".part", ".partial", ".crdownload", ".download"),  # browsers: a download that has not ended
+    ":zone.identifier",  # Windows: from where a file was downloaded, on disks of other systems
+)
 APPLE_DOUBLE = "._"  # macOS: the resource fork of the file whose name follows, on disks of other systems
 
 DOCUMENTS = frozenset(
@@ -120,11 +126,13 @@ TEXT_ENDINGS = frozenset(
 def leftover(path: str) -> str | None:
     """Return why a file is skipped, by its path with `/` as the separator: a code; None if it may be an image.
 
-    system_file: an operating system or a file manager wrote it. hidden: its name or a folder's begins with a dot.
-    side_file: the text of an exporter beside the images, such as `LICENSE.txt` or `labels.csv`.
+    system_file: an operating system, a file manager or an editor wrote it, or a download did not end. hidden: its name
+    or a folder's begins with a dot. side_file: the text of an exporter beside the images, such as `labels.csv`.
     """
     *folders, name = [part for part in path.lower().split("/") if part not in {"", "."}] or [""]
     if name in SYSTEM_FILES or name.startswith(APPLE_DOUBLE) or not SYSTEM_FOLDERS.isdisjoint(folders):
+        return SYSTEM_FILE
+    if name.startswith(TEMPORARY_STARTS) or name.endswith(TEMPORARY_ENDINGS):
         return SYSTEM_FILE
     if name.startswith(".") or any(folder.startswith(".") for folder in folders):
         return HIDDEN

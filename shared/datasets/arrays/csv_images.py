@@ -7,7 +7,7 @@ import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -149,7 +149,21 @@ def read_csv(sources: Sequence[Source], limits: Settings, options: UploadOptions
     names = ArrayNames(
         _pair(Role.TRAIN), *(_pair(role) if role in labelled else None for role in (Role.TEST, Role.VALIDATION))
     )
-    return content_of(names, arrays, labels, scale, chosen, limits, options.test_fraction, options.seed)
+    content = content_of(names, arrays, labels, scale, chosen, limits, options.test_fraction, options.seed)
+    return replace(content, doubts=_doubts_about_labels(labelled[Role.TRAIN], *parsed[Role.TRAIN]))
+
+
+def _doubts_about_labels(file: tuple[Source, Table], images: NDArray[Any], labels: NDArray[Any]) -> tuple[str, ...]:
+    """Return a warning if the last column looks more like the labels than the first, which has no name."""
+    source, table = file
+    first, last = len(np.unique(labels)), len(np.unique(images[:, -1]))
+    if table.header or labels.dtype.kind != "i" or not (last > 1 and first > 2 * last and 4 * first > len(labels)):
+        return ()
+    warning = (
+        f"the first column of {source.name} became the labels: it has {first:,} different values in {len(labels):,}"
+        f" rows, and the last column has {last:,}. If another column has them, add a first line that names it label"
+    )
+    return (warning,)
 
 
 def _by_role(sources: Sequence[Source]) -> tuple[dict[Role, tuple[Source, Table]], dict[str, str]]:

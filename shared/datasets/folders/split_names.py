@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 WORD = re.compile(r"[^\W\d_]+")
+IN_CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
+AFTER = re.compile(r"(dataset|data|sets?|images|imgs|split)$")  # in one word with the role: `trainset`, `testdata`
 NUMBERS = re.compile(r"[\W\d_]+")  # with the characters around them
 
 
@@ -35,14 +37,16 @@ ROLES = {
 def role_of(name: str) -> tuple[Role, str] | None:
     """Return the role that a name states, and the rest of the name; None if no word, or more than one, states a role.
 
-    `Seg_Train` is `TRAIN` with the rest `seg_`.
+    `Seg_Train` is `TRAIN` with the rest `seg_`, and `imagesTrain` with `images_`.
     """
-    folded = name.strip().casefold()
-    words = [match for match in WORD.finditer(folded) if match[0] in ROLES]
-    if len(words) != 1:
+    folded = IN_CAMEL_CASE.sub("_", name.strip()).casefold()
+    words = [(match, AFTER.sub("", match[0])) for match in WORD.finditer(folded)]
+    words = [(match, match[0] if match[0] in ROLES else stem) for match, stem in words]
+    stated = [(match.start(), stem) for match, stem in words if stem in ROLES]
+    if len(stated) != 1:
         return None
-    (word,) = words
-    return ROLES[word[0]], folded[: word.start()] + folded[word.end() :]
+    ((start, word),) = stated
+    return ROLES[word], folded[:start] + folded[start + len(word) :]
 
 
 def roles_of(names: Iterable[str]) -> dict[str, Role] | None:

@@ -42,6 +42,12 @@ SYSTEM_FILES = [
     "Network Trash Folder/1.png",
     "Temporary Items/1.png",
     "node_modules/icons/1.png",
+    "a/1.png~",
+    "a/~$list.docx",
+    "1.png.bak",
+    "a/1.PNG.Part",
+    "1.jpg.crdownload",
+    "a/1.png:Zone.Identifier",
 ]
 HIDDEN = [
     ".gitkeep",

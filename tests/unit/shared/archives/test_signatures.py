@@ -24,6 +24,9 @@ FILES = [
     (b"BZh9" + bytes(99), "compressed by bzip2"),
     (png(np.zeros((4, 4), np.uint8)), "a single image"),
     (b"%PDF-1.7", "a PDF"),
+    (b"MATLAB 5.0 MAT-file", "a MATLAB file"),
+    (b"PAR1" + bytes(99), "a Parquet file"),
+    (b"\0\0\x08\3" + bytes(99), "an IDX file of images, without its labels"),
     (b"\n<!DOCTYPE html>", "a web page"),
     (zip_of({"a.png": b"image" * 99})[:200], "not copied or downloaded completely"),
 ]

@@ -165,6 +165,18 @@ def test_integers_whose_largest_is_1_are_refused_with_the_remedy(stored: Stored)
     assert "multiply them by 255" in caught.value.detail
 
 
+@pytest.mark.parametrize("header", [False, True])
+def test_labels_that_are_probably_in_the_last_column_give_a_warning(stored: Stored, header: bool) -> None:
+    rows = np.column_stack([IMAGES.reshape(len(IMAGES), -1), LABELS])
+    rows[:, 0] = np.arange(len(rows)) // 2
+    lines = "".join(",".join(map(str, row)) + "\n" for row in rows.tolist())
+    names = ",".join([*(f"pixel{number}" for number in range(rows.shape[1] - 1)), "label"]) + "\n"
+
+    warnings = stored(((names if header else "") + lines).encode()).warnings
+
+    assert any("became the labels" in warning for warning in warnings) is not header
+
+
 def test_floats_0_and_1_are_black_and_white(stored: Stored) -> None:
     floats, levels = (csv((IMAGES > 100) * white, LABELS) for white in (1.0, 255))
 

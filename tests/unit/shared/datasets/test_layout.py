@@ -127,7 +127,16 @@ def test_splits_are_recognised_by_other_names(enclosing: str, train: str, test: 
 
 @pytest.mark.parametrize(
     ("train", "test"),
-    [("seg_train", "seg_test"), ("training_set", "test_set"), ("train2017", "test2017"), ("my train", "my test")],
+    [
+        ("seg_train", "seg_test"),
+        ("training_set", "test_set"),
+        ("train2017", "test2017"),
+        ("my train", "my test"),
+        ("imagesTrain", "imagesTest"),
+        ("trainset", "testset"),
+        ("TrainData", "TestData"),
+        ("trainimages", "testimages"),
+    ],
 )
 def test_splits_are_recognised_by_a_word_of_their_names(train: str, test: str) -> None:
     layout = laid_out(named(train, test))
