@@ -21,7 +21,8 @@ from api.requests.validation import RequestModel, from_json
 from shared.errors import FieldError, Invalid, Unavailable
 from shared.runtime.settings import Settings
 from shared.storage import durable
-from shared.storage.sources.download import DownloadLimits, download, redacted
+from shared.storage.sources.download import DownloadLimits, redacted
+from shared.storage.sources.kept import download_kept
 from shared.storage.sources.local import local_source
 from shared.storage.uploads import space
 from shared.storage.uploads.store import UploadStore
@@ -98,14 +99,13 @@ class Bodies:
     @contextmanager
     def _downloaded(self, url: str, options: Mapping[str, str]) -> Iterator[Upload]:
         """Download the file to the volume."""
-        settings, path = self._settings, durable.temporary_beside(self._volume.incoming / "source")
-        durable.make_folder(path.parent)
+        settings, folder = self._settings, self._volume.incoming
         limits = DownloadLimits(
             nbytes=settings.max_source_bytes or space.total(self._volume.root),
             seconds=settings.source_seconds,
             idle_seconds=settings.client_timeout,
             rate=settings.client_rate,
-            free=lambda: shutil.disk_usage(path.parent).free,
+            free=lambda: shutil.disk_usage(folder).free,
             allow_private=settings.source_allow_private,
         )
         if not self._downloads.acquire(blocking=False):
@@ -113,8 +113,8 @@ class Bodies:
                 "downloads_busy", f"{MOST_DOWNLOADS} files are being downloaded already; send the request again", 10
             )
         try:
-            with durable.fsynced(path) as file, _of_the_field():
-                download(url, file, limits)
+            with _of_the_field():
+                path = download_kept(url, self._owner(), folder, limits)
         finally:
             self._downloads.release()
         try:

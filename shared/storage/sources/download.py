@@ -84,7 +84,10 @@ def download(url: str, file: IO[bytes], limits: DownloadLimits) -> None:
 
 @dataclass
 class Download:
-    """A download, and the part of it that is done."""
+    """A download, and the part of it that is done.
+
+    pinned: called when a response with the whole content begins, if what arrived is kept for a later request.
+    """
 
     url: str
     file: IO[bytes]
@@ -93,6 +96,7 @@ class Download:
     length: int | None = None  # of the whole content, if the server states it
     validator: str | None = None  # the strong ETag, or the time of the last change
     ended: bool = False
+    pinned: Callable[[Download], None] | None = None
     ends_at: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -114,7 +118,11 @@ class Download:
                 time.sleep(pause)
 
     def _unavailable(self, reason: str) -> Unavailable:
-        detail = f"{redacted(self.url)} cannot be downloaded: {reason}; nothing was kept: try again later"
+        if self.pinned is not None and self.validator is not None and self.done:
+            kept = f"{self.done} bytes are kept: send the request again to continue"
+        else:
+            kept = "nothing was kept: try again later"
+        detail = f"{redacted(self.url)} cannot be downloaded: {reason}; {kept}"
         return Unavailable("source_unavailable", detail, 60)
 
     def _refuse(self, reason: str, code: str = "source_refused") -> NoReturn:
@@ -218,6 +226,8 @@ class Download:
         self.file.seek(0)
         self.file.truncate()
         self.done = 0
+        if self.pinned is not None:
+            self.pinned(self)
 
     def _check_range(self, headers: Headers) -> None:
         """Check that a partial response has the rest of the same content."""
