@@ -43,6 +43,8 @@ from shared.results.row_size import classes_that_fit, row_bytes
 from shared.runtime.settings import Settings
 from shared.runtime.sizes import in_words
 from shared.storage.uploads import space
+from shared.storage.uploads.same_bytes import store_once
+from shared.storage.volume import Volume
 
 
 class BatchOptions(RequestModel):
@@ -160,9 +162,14 @@ def blueprint(
 
 @contextmanager
 def _indexed(upload: Upload, settings: Settings) -> Iterator[ArchiveIndex]:
-    """Validate the upload and yield its index, whose file is removed after the block unless the block saved it."""
+    """Validate the upload, and yield its index, whose file is removed after the block unless the block saved it.
+
+    The upload becomes a link to equal bytes that the volume has already.
+    """
     index = validate(upload.path, settings, upload.source)
     try:
+        if index.source is None:
+            store_once(Volume(settings.volume), upload.path)
         yield index
     finally:
         index.discard()

@@ -1,4 +1,4 @@
-"""Equal uploads are stored once: a complete upload becomes a link to equal bytes of an upload or of a batch's archive.
+"""Equal bytes are stored once: a complete upload, or a batch's archive, becomes a link to those of another one.
 
 Files of the same length are compared byte by byte, which ends at the first difference. So an upload without a duplicate
 costs nothing, and no digest of all uploads has to be kept.
@@ -18,31 +18,34 @@ from shared.storage.volume import Volume
 MOST_ARCHIVES = 1000
 """The most batches, the newest ones, with whose archives an upload is compared."""
 
+LEAST = 4096  # bytes; less takes no more space twice
 
-def store_once(volume: Volume, folder: UploadFolder) -> bool:
-    """Replace the bytes of a complete upload by a link to equal ones; return whether there were any."""
+
+def store_once(volume: Volume, data: Path) -> bool:
+    """Replace a complete upload, or an archive, by a link to equal bytes; return whether there were any."""
     with suppress(OSError):  # another request removes a file meanwhile, or the file system has no links
-        size = folder.data.stat().st_size
-        for other in _of_length(volume, folder, size):
-            if other.samefile(folder.data):
+        size = data.stat().st_size
+        for other in _of_length(volume, data, size):
+            if other.samefile(data):
                 return True
-            if _are_equal(other, folder.data):
-                linked = durable.temporary_beside(folder.data)
+            if _are_equal(other, data):
+                linked = durable.temporary_beside(data)
                 os.link(other, linked)
-                durable.rename(linked, folder.data)
+                os.utime(linked)  # the cleanup removes temporary files by their age
+                durable.rename(linked, data)
                 return True
     return False
 
 
-def _of_length(volume: Volume, folder: UploadFolder, size: int) -> Iterator[Path]:
+def _of_length(volume: Volume, data: Path, size: int) -> Iterator[Path]:
     """Iterate over the files of other complete uploads and of batches that have as many bytes."""
-    if not size:
+    if size < LEAST:
         return
     for owner in folder_names(volume.uploads):
         for name in folder_names(volume.uploads_of(owner)):
             other = UploadFolder(volume, owner, name)
             with suppress(FileNotFoundError, NotADirectoryError, ValueError):
-                if other.path == folder.path or other.data.stat().st_size != size:
+                if other.data == data or other.data.stat().st_size != size:
                     continue
                 record = other.read()
                 if record.length == size == other.received() and not record.partial:

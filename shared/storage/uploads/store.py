@@ -183,7 +183,7 @@ class UploadStore:
 
     def completed(self, owner: str, upload_id: str) -> None:
         """Store the bytes of a complete upload once, if another complete upload has the same ones."""
-        store_once(self._volume, UploadFolder(self._volume, owner, upload_id))
+        store_once(self._volume, UploadFolder(self._volume, owner, upload_id).data)
 
     def remove(self, owner: str, upload_id: str) -> None:
         """Remove an upload, also while a request writes to it, and the records of its parts.

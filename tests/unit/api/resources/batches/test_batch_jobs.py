@@ -20,6 +20,7 @@ from shared.images.inversion import measured
 from shared.jobs import JobStore
 from shared.registry import Registry
 from shared.runtime.settings import Settings
+from shared.storage import durable
 from shared.storage.uploads import space
 from shared.storage.volume import Volume
 from tests.support.data.archives import with_central, zip_of, zip_of_images
@@ -68,6 +69,19 @@ class TestSubmitting:
         assert len(messages(redis, "inference")) == 1
         assert messages(redis, "training") == []
         assert files_below(volume.incoming) == []
+
+    def test_equal_archives_are_stored_once_until_the_last_job_is_deleted(
+        self, client: FlaskClient, volume: Volume
+    ) -> None:
+        pixels = npy(np.arange(8192, dtype=np.uint8).reshape(2, 64, 64))
+        first, second = (volume.archive(submit(client, pixels).get_json()["id"]) for _ in range(2))
+        other = volume.archive(submit(client, pixels[:-1] + b"\0").get_json()["id"])
+
+        assert first.samefile(second)
+        assert not first.samefile(other)
+        durable.remove_tree(first.parent)
+        assert second.read_bytes() == pixels
+        assert (second.stat().st_nlink, other.stat().st_nlink) == (1, 1)
 
     def test_form_is_accepted_too(self, client: FlaskClient) -> None:
         form = {"archive": (io.BytesIO(ARCHIVE), "images.zip"), "model": "toy", "top_k": "2"}
