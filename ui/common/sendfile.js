@@ -35,7 +35,7 @@ export async function sendFile(path, file, { query, onprogress, signal }) {
  */
 async function resumed(file, place, onprogress, signal) {
   let id = localStorage.getItem(place);
-  for (let failures = 0; ;) {
+  for (let failures = 0, reached = 0; ;) {
     try {
       if (!id) {
         const length = { "Upload-Length": String(file.size) };
@@ -44,12 +44,13 @@ async function resumed(file, place, onprogress, signal) {
       }
       const { offset } = await get(`/v1/uploads/${id}`, { signal });
       if (offset === file.size) return id;
+      if (offset > reached) failures = 0;
+      reached = offset;
       await upload("PATCH", `/v1/uploads/${id}`, file.slice(offset, offset + CHUNK), {
         signal,
         onprogress: (sent) => onprogress(offset + sent, file.size),
         headers: { ...TUS, "Upload-Offset": String(offset), "Content-Type": "application/offset+octet-stream" },
       });
-      failures = 0;
     } catch (error) {
       if (signal.aborted || !(error instanceof Problem) || ++failures > TRIES) throw error;
       if (id && [404, 410].includes(error.status)) {

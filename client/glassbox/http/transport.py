@@ -24,6 +24,8 @@ T = TypeVar("T")
 RAW = {"Accept-Encoding": "identity"}  # no compression of streams and downloads
 PAGE = 500
 IN_USE = "idempotency_key_in_use"  # the server still handles the previous attempt, whose response was lost
+STILL_RUNNING = Retries(attempts=1000, first_pause=0.5, longest_pause=10.0, within=900.0)
+"""Retries of a request that the server may handle for minutes, longer than a proxy waits for its response."""
 
 
 class Transport:
@@ -90,7 +92,7 @@ class Transport:
             content = {} if body is None else {"content": with_progress(body, on_bytes)}
             return self._json("POST", route, headers=headers, **request, **content)
 
-        return self._repeated(send, self.retries)
+        return self._repeated(send, self.retries, STILL_RUNNING if read_timeout > self.timeout else None)
 
     def pages(self, route: str, size: int | None = None, **params: Any) -> Iterator[Any]:
         """Return the items of a list, at most `size`, page by page."""
@@ -175,7 +177,8 @@ class Transport:
         except httpx.InvalidURL as error:
             raise NotReachable(f"{self.url!r} is not the URL of a server: {error}") from error
 
-    def _repeated(self, send: Callable[[], T], retries: Retries) -> T:
+    def _repeated(self, send: Callable[[], T], retries: Retries, in_use: Retries | None = None) -> T:
+        """Return what `send` returns. in_use: retries while the server still handles the previous attempt."""
         failures, waited = 0, 0.0
         while True:
             try:
@@ -183,6 +186,8 @@ class Transport:
             except (NotReachable, Refused) as error:
                 if isinstance(error, Refused) and error.status not in TRANSIENT and error.code != IN_USE:
                     raise
+                if isinstance(error, Refused) and error.code == IN_USE and in_use is not None:
+                    retries = in_use
                 failures += 1
                 pause = retries.pause(failures, waited, getattr(error, "retry_after", None))
                 if pause is None:

@@ -96,6 +96,47 @@ def test_a_large_file_is_sent_in_chunks_and_continues_after_an_error(
     assert page.evaluate("localStorage.length") == 0
 
 
+def test_a_large_file_continues_after_a_reload_of_the_page(dashboard: Dashboard, dataset: dict[str, Any]) -> None:
+    size, chunk = 65 << 20, 16 << 20
+    upload = dashboard.example("POST", "/v1/uploads")
+    path = f"/v1/uploads/{upload['id']}"
+    received, line_works = [0], [True]
+
+    def append(request: Request) -> Reply:
+        if not line_works[0]:
+            return Reply.problem(503, "redis_unavailable", "it does not answer")
+        received[0] = min(int(request.headers["upload-offset"]) + chunk, size)
+        line_works[0] = received[0] != chunk
+        return Reply(204)
+
+    page = dashboard.open("/ui/datasets", {
+        "POST /v1/uploads": upload,
+        f"PATCH {path}": append,
+        f"GET {path}": lambda _: {**upload, "offset": received[0]},
+        f"DELETE {path}": Reply(204),
+        "POST /v1/datasets": dataset,
+    })  # fmt: skip
+    same = "for (const [name, value] of [['size', %d], ['lastModified', 1]])" % size  # noqa: UP031 - braces of JavaScript
+    same += " Object.defineProperty(File.prototype, name, { get: () => value })"
+    page.evaluate(f"() => {{ {same} }}")
+    drop(page, "large.zip")
+    with page.expect_response(lambda one: one.request.method == "PATCH" and one.status == 503):
+        page.get_by_role("button", name="Upload", exact=True).click()
+
+    page.reload()
+    line_works[0] = True
+    page.evaluate(f"() => {{ {same} }}")
+    drop(page, "large.zip")
+    with page.expect_request(lambda one: one.method == "DELETE"):
+        page.get_by_role("button", name="Upload", exact=True).click()
+
+    assert len(dashboard.sent("POST", "/v1/uploads")) == 1
+    offsets = [int(one.headers["upload-offset"]) for one in dashboard.sent("PATCH", path)]
+    assert sorted(set(offsets)) == [0, chunk, 2 * chunk, 3 * chunk, 4 * chunk]
+    assert offsets.count(0) == 1
+    assert dashboard.sent("POST", "/v1/datasets")[-1].post_data_json == {"upload": upload["id"]}
+
+
 def test_class_split_and_order_of_the_images_are_in_the_address(dashboard: Dashboard, dataset: dict[str, Any]) -> None:
     page = dashboard.open("/ui/datasets/shapes?split=test&order=random&seed=5")
     expect(page.get_by_role("combobox", name="Split")).to_have_value("test")

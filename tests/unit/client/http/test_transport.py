@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from glassbox import Forbidden, Invalid, NotReachable, Retries, TooMany, UnexpectedAnswer
+from glassbox.http import transport as module
 from glassbox.http.bodies import FileBody
 from glassbox.http.transport import Transport
 
@@ -66,6 +68,18 @@ def test_a_creation_is_retried_with_the_same_idempotency_key(quick: Retries) -> 
         assert len(keys) == 1
         transport.create("/v1/training-jobs", document={"model": "m"})
         assert server.requests[-1].headers["idempotency-key"] not in keys
+
+
+def test_a_creation_that_the_server_handles_for_long_is_waited_for(
+    quick: Retries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if a proxy gave up, and the server is not ready for as many more attempts as `quick` has."""
+    monkeypatch.setattr(module, "STILL_RUNNING", replace(quick, attempts=1000))
+    in_use = [problem(409, "idempotency_key_in_use")] * (2 * quick.attempts)
+    with served(quick, problem(504, "gateway_timeout"), *in_use, document({"id": "1"}, 202)) as (server, transport):
+        created = transport.create("/v1/batch-jobs", document={"upload": "u"}, read_timeout=600.0)
+        assert created == {"id": "1"}
+        assert len(server.requests) == 2 + len(in_use)
 
 
 def test_a_change_without_an_idempotency_key_is_sent_once(quick: Retries) -> None:
