@@ -13,8 +13,10 @@ class Metrics(TypedDict, total=False):
     """A training's metrics: those of its newest epoch, and after its end, those on the test images.
 
     gradient_norm, layer_gradient_norms, predicted_classes, dead_units, learning_rate and seconds are those of
-    `EpochReport`, after the end of an epoch only, as are images_per_second, cores (the mean number of busy cores) and
-    memory_bytes of the process.
+    `EpochReport`, after the end of an epoch only. images_per_second, cores (the mean number of busy cores) and
+    memory_bytes of the process are there after an epoch, and after the end of the training: the median of all epochs,
+    the mean while it trained, and the peak. load_seconds is the time to read the data set, evaluation_seconds that of
+    the evaluation on the test images with the baselines; like cores and memory_bytes, of the last attempt.
     """
 
     epoch: int
@@ -35,6 +37,8 @@ class Metrics(TypedDict, total=False):
     test_accuracy: float
     test_calibration_error: float
     training_seconds: float
+    load_seconds: float
+    evaluation_seconds: float
 
 
 Interval = tuple[float, float]

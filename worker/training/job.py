@@ -58,6 +58,7 @@ class Trained:
     training: AnyTraining
     selection: Selection | None
     blas_threads: int
+    usage: Usage
 
 
 class TrainingHandler:
@@ -101,6 +102,9 @@ class TrainingHandler:
         manifest, arrays, training = trained.manifest, trained.arrays, trained.training
         network, configuration = training.network, training.network.configuration
         evaluation, predictions = network.evaluate_each(training.parameters, arrays.x_test, arrays.y_test, lease.check)
+        assessment = assess(training, arrays, evaluation, manifest, lease.check)
+        brightness = measured(arrays.x_train, lease.check)
+        trained.usage.end("evaluate")
         draft = VersionDraft(
             model=job.model,
             job=job.id,
@@ -111,7 +115,7 @@ class TrainingHandler:
             environment=environment(),
             image_shape=manifest.image_shape,
             standardization=standardization(training),
-            brightness=measured(arrays.x_train, lease.check),
+            brightness=brightness,
             classes=manifest.classes,
             parameters=network.parameter_count,
             metrics={
@@ -120,11 +124,12 @@ class TrainingHandler:
                 "test_accuracy": evaluation.accuracy,
                 "test_calibration_error": evaluation.calibration.expected_error,
                 "training_seconds": round(sum(report.seconds for report in training.history), 3),
+                **trained.usage.summary(training.history, training.samples),
             },
             history=tuple(asdict(report) for report in training.history),
             evaluation={**evaluation.to_dict(), "mistakes": stored_mistakes(predictions, arrays.x_test)},
             selection=trained.selection,
-            **assess(training, arrays, evaluation, manifest, lease.check),
+            **assessment,
         )
         folder = self._volume.job(job.id)
         return self._registry.publish(draft, training.parameters, folder, lease.confirm, lease.check, predictions)
@@ -144,7 +149,9 @@ def load_and_train(
     Raises `Invalid` if this version of the code does not support the configuration, if the training would exceed the
     limit of this process's memory, or if it diverges; also what `DatasetStore.load` and `Lease.check` raise.
     """
+    usage = Usage()
     manifest, arrays = datasets.load(specification.dataset, lease.check)
+    usage.end("load")
     try:
         networks = [
             Network(manifest.image_shape, len(manifest.classes), Configuration.from_dict(configuration))
@@ -166,11 +173,12 @@ def load_and_train(
         training = resumed(begin, checkpoints, lease)
         try:
             diagnosis = None if findings is None else JobDiagnosis(manifest, arrays, findings)
-            train(training, lease, checkpoints, settings, diagnosis)
+            train(training, lease, checkpoints, settings, diagnosis, usage)
         except TrainingDiverged as error:
             raise Invalid("training_diverged", str(error)) from error
         selection = training.selection if isinstance(training, AutoTraining) else None
-        return Trained(manifest, arrays, training, selection, blas_threads())
+        usage.end("train")
+        return Trained(manifest, arrays, training, selection, blas_threads(), usage)
 
 
 def standardization(training: AnyTraining) -> dict[str, list[float]] | None:
@@ -230,6 +238,7 @@ def train(
     checkpoints: Checkpoints,
     settings: Settings,
     diagnosis: JobDiagnosis | None = None,
+    usage: Usage | None = None,
 ) -> None:
     """Train to the end; check the lease after each mini-batch; report each epoch, and progress several times a second.
 
@@ -241,7 +250,7 @@ def train(
     selection = SelectionEvents(training, lease) if isinstance(training, AutoTraining) else None
     started = next_report = last_saved = time.monotonic()
     begun = training.share_done  # by an earlier attempt
-    usage = Usage()
+    usage = usage or Usage()
     for step in training:
         if selection:
             selection.log()

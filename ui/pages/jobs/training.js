@@ -94,7 +94,7 @@ export function training(page, first) {
   function figure() {
     const latest = own.epochs.findLast(Boolean) ?? job.metrics;
     const { result, metrics } = job;
-    const { images_per_second: speed, cores, memory_bytes: memory } = { ...latest, ...metrics };
+    const { images_per_second: speed, cores, memory_bytes: memory, load_seconds: load, evaluation_seconds: evaluation } = { ...latest, ...metrics };
     const version = result && modelHref(result.model, result.version);
     const interval = result?.accuracy_interval;
     /** @type {[string, import("../../parts/dom.js").Child][]} */
@@ -105,10 +105,11 @@ export function training(page, first) {
       ["Epoch", latest.epoch && `${number(latest.epoch)} of ${number(job.progress.total)}`],
       ["Train accuracy", latest.train_accuracy !== undefined && percent(latest.train_accuracy, 2)],
       ["Validation accuracy", latest.validation_accuracy != null && percent(latest.validation_accuracy, 2)],
-      ["Images a second", speed && number(Math.round(speed))],
+      [result ? "Images a second (median)" : "Images a second", speed && number(Math.round(speed))],
       ["Load", cores !== undefined && `${number(cores)} ${cores === 1 ? "core" : "cores"}`],
-      ["Memory", memory && bytes(memory)],
+      [result ? "Memory at most" : "Memory", memory && bytes(memory)],
       ["Training time", metrics.training_seconds && seconds(metrics.training_seconds)],
+      ["Loading, evaluation", load !== undefined && `${seconds(load)}, ${seconds(evaluation)}`],
     ];
     replace(figures, shown.filter(([, value]) => value).map(([name, value]) => h("div", h("dt", name), h("dd", value))));
   }

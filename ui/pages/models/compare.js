@@ -109,6 +109,7 @@ function figures(compared) {
     ["Calibration error", ({ evaluation }) => percent(evaluation.calibration.expected_error, 2)],
     ["Parameters", ({ version }) => number(version.parameters)],
     ["Training time", ({ version }) => seconds(version.metrics.training_seconds)],
+    ["Images a second", ({ version }) => number(version.metrics.images_per_second)],
     ["Test images", ({ evaluation }) => number(evaluation.samples)],
     ["Data set", ({ version }) => h("a", { href: `/ui/datasets/${encodeURIComponent(version.dataset)}` }, name(version.named))],
     ["Aliases", ({ version }) => version.aliases.map((/** @type {string} */ alias) => h("span", { class: "chip" }, name(alias)))],

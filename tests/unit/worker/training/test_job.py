@@ -151,6 +151,9 @@ class TestPublishing:
         assert version.metrics["test_accuracy"] == evaluation.accuracy > 0.9
         assert version.metrics["test_loss"] == evaluation.loss
         assert version.metrics["training_seconds"] >= 0
+        assert version.metrics["images_per_second"] > 0
+        assert version.metrics["memory_bytes"] > 1e6
+        assert version.metrics.keys() >= {"cores", "load_seconds", "evaluation_seconds"}
         assert version.metrics["test_calibration_error"] == evaluation.calibration.expected_error
 
     def test_the_history_has_every_epoch(self, trainings: Trainings, registry: Registry) -> None:
