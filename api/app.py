@@ -84,7 +84,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     task_queue = TaskQueue(celery_app(settings), redis)
     idempotency_keys = IdempotencyKeys(redis, settings.idempotency_seconds, settings.idempotency_lease_seconds)
     reasons = WaitingReasons(redis, task_queue, gauge)
-    submission = Submission(job_store, task_queue, files, settings.max_queued_jobs, settings.max_record_bytes, reasons)
+    submission = Submission(
+        job_store,
+        task_queue,
+        files,
+        settings.max_queued_jobs,
+        settings.max_record_bytes,
+        settings.max_jobs_per_key,
+        reasons,
+    )
 
     one_images = OneImageReader(store, built_in, job_store, volume, settings)
     webhooks = Webhooks(settings)

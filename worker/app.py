@@ -41,7 +41,7 @@ COLLECT_SECONDS = 3600.0
 def create_app(settings: Settings, queue: str) -> Celery:
     """Return the Celery application of a worker that consumes `queue`; wait until Redis accepts changes."""
     app = celery_app(settings)
-    built: dict[str, Callable[[str], None]] = {}
+    built: dict[str, Callable[..., None]] = {}
 
     def configure_logging(**_: Any) -> None:
         logs.configure(settings)
@@ -54,8 +54,11 @@ def create_app(settings: Settings, queue: str) -> Celery:
         if limit is not None:
             limit_memory(limit)
 
-    def run(job_id: str) -> None:
-        built["run"](job_id)
+    def runs(kind: Kind) -> Callable[[str], None]:
+        def run(job_id: str) -> None:
+            built["run"](job_id, kind)
+
+        return run
 
     def help_with(job_id: str) -> None:
         built["help"](job_id)
@@ -68,13 +71,13 @@ def create_app(settings: Settings, queue: str) -> Celery:
     worker_shutting_down.connect(shut_down_children, weak=False)
     app.steps["consumer"].add(_background(app, settings, queue))
     for kind in Kind:
-        app.task(name=TASKS[kind])(run)
+        app.task(name=TASKS[kind])(runs(kind))
     app.task(name=HELP)(help_with)
     return app
 
 
-def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
-    """Build a pool process's collaborators; return its functions of a job's id: `run` and `help`.
+def _build(app: Celery, settings: Settings) -> dict[str, Callable[..., None]]:
+    """Build a pool process's collaborators; return its functions of a job's id: `run`, also of its kind, and `help`.
 
     The imports run here, before the first job, so that no job waits for them.
     """
@@ -95,7 +98,7 @@ def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
     redis = connect(settings)
     traces = traces_of("worker", settings)
     jobs = job_store(settings)
-    shard_queue = ShardQueue(redis, settings.lease_seconds, settings.resend_seconds)
+    shard_queue = ShardQueue(redis, settings.lease_seconds, settings.resend_seconds, settings.max_processes_per_key)
     classifiers = ClassifierCache(registry)
     task_queue = TaskQueue(app, redis)
     handlers: dict[Kind, JobHandler] = {
@@ -108,10 +111,10 @@ def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
     runner = Runner(jobs, JobFiles(volume), task_queue, handlers, settings, shutdown, _owner())
     batch_helper = BatchHelper(jobs, shard_queue, volume, classifiers, settings, shutdown, _owner())
 
-    def interruptible(work: Callable[[str], None]) -> Callable[[str], None]:
-        def with_shutdown(job_id: str) -> None:
+    def interruptible(work: Callable[..., None]) -> Callable[..., None]:
+        def with_shutdown(job_id: str, *kind: Kind) -> None:
             with shutdown.listening():
-                work(job_id)
+                work(job_id, *kind)
 
         return with_shutdown
 
@@ -127,6 +130,7 @@ def job_store(settings: Settings) -> JobStore:
         settings.max_crashes,
         JobFiles(Volume(settings.volume)),
         settings.record_seconds,
+        settings.max_processes_per_key,
     )
 
 

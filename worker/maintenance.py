@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from shared.errors import Conflict, GlassboxError, NotFound
-from shared.jobs import Job, JobStore
+from shared.jobs import Job, JobStore, Kind
 from shared.jobs.capacity.gauges import LEAST_SPACE, room
 from shared.jobs.files import JobFiles, close, delete, rebuild
 from shared.jobs.task_queue import TaskQueue
@@ -80,6 +80,7 @@ class Maintenance:
                 raise full
             self._wake()
             self._send()
+            self._send_held_back()
         except (RedisError, OperationalError) as error:
             self._warnings.warn("maintenance", error)
         except (OSError, GlassboxError) as error:
@@ -156,6 +157,13 @@ class Maintenance:
             send = self._task_queue.send_first if job.attempt else self._task_queue.send
             send(job.kind, job.id)
             del self._unsent[job.id]
+
+    def _send_held_back(self) -> None:
+        """Send a message for a job that may start again, after its API key had as many processes as it may."""
+        for kind in (Kind.TRAINING, Kind.BATCH):
+            held_back = self._jobs.held_back(kind)
+            if held_back is not None and not self._task_queue.waiting(kind):
+                self._task_queue.send(kind, held_back)
 
     def _full(self) -> RedisError | None:
         """Return Redis's error if its memory is full; once it accepts writes again, resend the messages that were lost.

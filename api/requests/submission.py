@@ -22,6 +22,7 @@ from shared.runtime.settings import KiB
 from shared.runtime.sizes import in_words
 
 FULL_SECONDS = 10  # Retry-After if a queue is full
+QUOTA_SECONDS = 30  # Retry-After if a key has its most jobs
 
 
 class Submission:
@@ -34,6 +35,7 @@ class Submission:
         files: JobFiles,
         max_queued_jobs: int = 0,
         max_record_bytes: int = 64 * KiB,
+        max_jobs_per_key: int = 0,
         reasons: WaitingReasons | None = None,
     ) -> None:
         self._reasons = reasons
@@ -42,6 +44,7 @@ class Submission:
         self._files = files
         self._max_queued = max_queued_jobs
         self._max_record = max_record_bytes
+        self._max_of_key = max_jobs_per_key
 
     def waiting(self, job: Job) -> Waiting | None:
         """Return why the accepted job cannot start now; None if it can, or if Redis cannot be read."""
@@ -54,16 +57,30 @@ class Submission:
         return self._task_queue.processes_online(kind)
 
     def reject_if_full(self, kind: Kind) -> None:
-        """Raise `TooMany` if the queue holds its maximum number of jobs, or `Unavailable` if Redis is full.
+        """Raise `TooMany` if the queue or the API key has its most jobs, or `Unavailable` if Redis is full.
 
         Call it before receiving an upload, too.
         """
         if self._max_queued and self._jobs.waiting(kind) >= self._max_queued:
             detail = f"the queue {QUEUES[kind]!r} is full with {self._max_queued} jobs; try again later"
             raise TooMany("queue_full", detail, FULL_SECONDS)
+        self._reject_over_quota()
         fault = self._reasons and self._reasons.new_job_fault()
         if fault and fault.code == FULL.code:  # other faults end the request when it writes
             raise Unavailable(fault.code, f"{fault.detail}; then send the request again", fault.retry_after)
+
+    def _reject_over_quota(self) -> None:
+        if not self._max_of_key:
+            return
+        key = origin().get("key")
+        count = self._jobs.count_of_key(key)
+        if count >= self._max_of_key:
+            whose = f"the API key {key!r} has" if key else "there are"
+            detail = (
+                f"{whose} {count} queued and running jobs, and may have at most {self._max_of_key}"
+                " (GLASSBOX_MAX_JOBS_PER_KEY); try again when one has ended, or cancel one"
+            )
+            raise TooMany("job_quota_exceeded", detail, QUOTA_SECONDS)
 
     def submit(self, job: Job, archive: Path | None = None, index: ArchiveIndex | None = None) -> tuple[Job, list[str]]:
         """Accept the job, with its archive and index if it is a batch; return its record and warnings.

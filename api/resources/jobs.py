@@ -118,7 +118,7 @@ def blueprint(
         "Retry a job",
         scope="submit",
         responses={202: JobView},
-        errors=(NOT_FOUND, WRONG_STATE, error_response(TooMany, "queue_full")),
+        errors=(NOT_FOUND, WRONG_STATE, error_response(TooMany, "queue_full", "job_quota_exceeded")),
     )
     def retry(job_id: str) -> tuple[JobView, int]:
         """A failed or cancelled job resumes from its checkpoint or after its finished shards.

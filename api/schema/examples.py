@@ -95,6 +95,7 @@ TRAINING_JOB: JsonObject = {
     "started_at": "2026-01-31T12:00:05.120Z",
     "finished_at": "2026-01-31T12:00:09.480Z",
     "attempt": 1,
+    "priority": "batch",
     "waiting": None,
     "progress": {"done": 10, "total": 10, "unit": "epochs", "eta_seconds": 0.0},
     "metrics": {
@@ -168,6 +169,7 @@ REPRODUCTION_JOB: JsonObject = {
 EVALUATION_JOB: JsonObject = {
     **_UNDIAGNOSED,
     "kind": "evaluation",
+    "priority": "interactive",
     "progress": {"done": 107, "total": 107, "unit": "images", "eta_seconds": 0.0},
     "metrics": {},
     "request": {"model": "digits@champion", "dataset": "digits", "split": "test"},

@@ -203,7 +203,8 @@ class Job:
 
     warnings: of the submission, and what makes the result doubtful. diagnosis: of a training, what is wrong with it
     while it runs, then with its result; None for other jobs and those of older releases. skipped: after the submission
-    of a batch, the archive's files that are not classified, by the reason's code.
+    of a batch, the archive's files that are not classified, by the reason's code. priority: `interactive` jobs start
+    first.
     """
 
     id: str
@@ -223,6 +224,7 @@ class Job:
     diagnosis: tuple[Finding, ...] | None = None
     waiting: Waiting | None = None
     skipped: dict[str, SkippedFiles] = field(default_factory=dict)
+    priority: str = "batch"
     _jobs: Jobs = field(kw_only=True, repr=False, compare=False)
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final, Literal, NamedTuple, TypedDict
 
 Preset = Literal["auto", "fast", "accurate", "article"]
+Priority = Literal["interactive", "batch"]
 Invert = Literal["never", "always", "auto"]
 SinkFormat = Literal["jsonl", "csv", "parquet"]
 Split = Literal["train", "validation", "test"]
@@ -22,6 +23,7 @@ class TrainingOptions(TypedDict, total=False):
     promote: str | None
     webhook: str | None
     timeout_seconds: float | None
+    priority: Priority
     labels: dict[str, str]
     hidden: list[int]
     activation: str
@@ -53,6 +55,7 @@ class BatchOptions(TypedDict, total=False):
     timeout_seconds: float | None
     sink: str | None
     sink_format: SinkFormat
+    priority: Priority
 
 
 class EvaluationOptions(TypedDict, total=False):
@@ -61,6 +64,7 @@ class EvaluationOptions(TypedDict, total=False):
     split: Split
     webhook: str | None
     timeout_seconds: float | None
+    priority: Priority
     labels: dict[str, str]
 
 
@@ -82,6 +86,9 @@ TRAINING: Final = {
     "promote": Option("Alias that is moved to the new version"),
     "webhook": Option("URL that receives a signed POST when the job ends (Standard Webhooks)"),
     "timeout_seconds": Option("Time limit of the job in seconds", values="at most 31536000, greater than 0, or null"),
+    "priority": Option(
+        "Priority: interactive jobs start before those of batch", values="interactive, batch", default="batch"
+    ),
     "labels": Option("Labels: texts by name that are kept with the job, at most 8 KiB together", values="at most 64"),
     "hidden": Option("Units in each hidden layer, from input to output", values="at most 100 numbers"),
     "activation": Option(

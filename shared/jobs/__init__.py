@@ -5,7 +5,7 @@ The record is the authoritative state of a job; Celery only carries its id. Read
 deliveries of ended jobs.
 """
 
-from shared.jobs.record import Job, Kind, Progress
+from shared.jobs.record import Job, Kind, Priority, Progress
 from shared.jobs.shard_queue import Finished, ShardQueue, ShardQueueState
 from shared.jobs.states import State
 from shared.jobs.store import Blocked, Claim, Event, JobStore, Pulse
@@ -18,6 +18,7 @@ __all__ = [
     "Job",
     "JobStore",
     "Kind",
+    "Priority",
     "Progress",
     "Pulse",
     "ShardQueue",

@@ -6,6 +6,12 @@ from shared.jobs.record import Kind
 from shared.jobs.states import State
 
 PREFIX = "glassbox:"
+QUEUES = {
+    Kind.TRAINING: "training",
+    Kind.BATCH: "inference",
+    Kind.REPRODUCTION: "training",
+    Kind.EVALUATION: "inference",
+}
 JOBS = f"{PREFIX}jobs"  # sorted set: all jobs' ids, in the order of the ids, which is the order of creation
 BY_MODEL = f"{PREFIX}jobs-by-model"  # sorted set: all jobs' ids, each after its model: `<model>:<id>`
 BY_LABEL = f"{PREFIX}jobs-by-label"  # sorted set: the same after digests of their labels, an entry for each label
@@ -24,6 +30,7 @@ BLOCKED = f"{PREFIX}blocked"  # sorted set: the ids of queued jobs that need spa
 HASTENED = f"{PREFIX}hastened"  # a lock: the jobs with lost messages were made due within the last minute
 CLEANUP = f"{PREFIX}cleanup"  # a lock that expires: one host has begun to remove leftovers from the volume
 INDEXING = f"{PREFIX}indexing"  # a lock that expires: one host adds the jobs of older versions to the indexes
+HANDOVER = f"{PREFIX}handover"  # a lock that expires: a process has just left a batch for a job that waits
 REBUILDING = f"{PREFIX}rebuilding"  # a lock: one host rebuilds the records
 
 
@@ -89,6 +96,27 @@ def job_keys(job_id: str) -> dict[str, str | dict[str, str]]:
         "deliveries": DELIVERIES,
         "deliveries_due": DELIVERIES_DUE,
         **shard_keys(job_id),
+        **sharing_keys(),
+    }
+
+
+def line(queue: str) -> str:
+    """Return the key of a sorted set: the queued jobs that may start, `<rank> <API key> <ms used> <id>`."""
+    return f"{PREFIX}line:{queue}"
+
+
+def shares(queue: str) -> str:
+    """Return the key of a hash: how many ms of this queue's processes the jobs of each API key have used."""
+    return f"{PREFIX}shares:{queue}"
+
+
+def sharing_keys() -> dict[str, str | dict[str, str]]:
+    """Return the keys that decide which job is next, by their names in `capacity/sharing/shares.lua`."""
+    return {
+        "lines": {kind: line(queue) for kind, queue in QUEUES.items()},
+        "shares": {kind: shares(queue) for kind, queue in QUEUES.items()},
+        "all_queued": in_state(State.QUEUED),
+        "all_running": in_state(State.RUNNING),
     }
 
 

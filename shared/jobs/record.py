@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +21,10 @@ class Kind(StrEnum):
     BATCH = "batch"
     REPRODUCTION = "reproduction"
     EVALUATION = "evaluation"
+
+
+Priority = Literal["interactive", "batch"]
+"""Which queued jobs start first: the interactive ones."""
 
 
 class Progress(BaseModel):
@@ -44,7 +48,8 @@ class Job(BaseModel):
     retries that a user requested. The URL `webhook` receives the job's end. `request_id` is the request that submitted
     the job, `key` the name of its API key, `traceparent` its trace. `waiting` says why a queued job cannot start.
     `waiting_since` is the time since when each attempt has ended for such a reason. Both are cleared when the job can
-    run again. `diagnosis` has the findings that a training had while it ran, each code once.
+    run again. `served` has the ms of processes that it has used, `waited_ms` those between its turns. `diagnosis` has
+    the findings that a training had while it ran, each code once.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -67,6 +72,9 @@ class Job(BaseModel):
     failures: int = 0
     retries: int = 0
     owner: str | None = None
+    priority: Priority = "batch"
+    served: int = 0
+    waited_ms: int = 0
     waiting: Annotated[Waiting, AS_WRITTEN] | None = None
     waiting_since: int | None = None
     progress: Progress

@@ -19,7 +19,9 @@ from redis import Redis
 
 from shared.errors import Conflict, Damaged, NotFound, Unavailable
 from shared.jobs import feed, index, keys
+from shared.jobs.capacity import sharing
 from shared.jobs.capacity.counters import BOUNDS
+from shared.jobs.capacity.sharing import Line
 from shared.jobs.index import EVERY_JOB, JobFilter, JobIndex, digests_of, labels_of
 from shared.jobs.outcome import JobError, LiveFinding, Metrics, Result
 from shared.jobs.record import Job, Kind, Progress, encode_fields
@@ -66,7 +68,8 @@ class Claim:
             return None
         assert self.job.started_at is not None
         assert self.job.claimed_at is not None
-        return self.job.timeout_seconds - (self.job.claimed_at - self.job.started_at) / 1000
+        ran_ms = self.job.claimed_at - self.job.started_at - self.job.waited_ms
+        return self.job.timeout_seconds - ran_ms / 1000
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,7 @@ class JobStore:
     lease_seconds: how long a claim is valid without a heartbeat. resend_seconds: the time after which an unclaimed
     job's message counts as lost. max_crashes: the lost claims after which a job counts as poison. files: the volume's
     files, to which the records of ended jobs move after `record_seconds`; without files they stay in Redis.
+    max_processes_per_key: how many processes of one queue work for one API key at most; 0: unlimited.
     """
 
     def __init__(
@@ -128,6 +132,7 @@ class JobStore:
         max_crashes: int = 3,
         files: JobFiles | None = None,
         record_seconds: float = 0.0,
+        max_processes_per_key: int = 0,
     ) -> None:
         self._redis = redis
         self._files = files
@@ -137,12 +142,14 @@ class JobStore:
         self._max_crashes = max_crashes
         texts = {path.stem: path.read_text() for path in SCRIPTS.glob("*.lua")}
         constants = f"local BOUNDS = {{{', '.join(map(str, BOUNDS))}}}; local MAX_EVENTS = {MAX_EVENTS}"
-        tables = {"queued": tuple(Kind), "in_state": tuple(State), "of_kind": tuple(Kind)}
-        before = (constants, feed.CONSTANTS, feed.SOURCE, index.SOURCE, texts["common"])
+        tables = {"queued": tuple(Kind), "in_state": tuple(State), "of_kind": tuple(Kind), **sharing.TABLES}
+        before = (constants, feed.CONSTANTS, feed.SOURCE, index.SOURCE, sharing.source(), texts["common"])
         self._scripts = {
             name: Script(redis, *before, text, tables=tables) for name, text in texts.items() if name != "common"
         }
         self._index = JobIndex(redis)
+        self._limits_processes = max_processes_per_key > 0
+        self._line = Line(redis, max_processes_per_key)
         self._due = Script(redis, (SCRIPTS / "finding" / "due.lua").read_text())
 
     def create(self, job: Job, *, owes_delivery: bool = False) -> bool:
@@ -296,6 +303,27 @@ class JobStore:
             return None
         return Claim(Job.from_hash(dict(zip(fields[::2], fields[1::2], strict=True))))
 
+    def claim_next(self, named: str, owner: str, kind: Kind | None = None) -> Claim | None:
+        """Claim the job that is next in the queue for a process whose message names a job; None if none may start.
+
+        kind: a kind of job of that queue; by default, that of the named job.
+        """
+        for _ in range(MANY):
+            job_id = self._line.next(named, kind)
+            if job_id is None:
+                return None
+            if (claim := self.claim(job_id, owner)) is not None:
+                return claim  # else another process was faster
+        return None
+
+    def held_back(self, kind: Kind) -> str | None:
+        """Return the job that may start in this kind's queue, if a limit may have held it back before."""
+        return self._line.next("", kind) if self._limits_processes else None
+
+    def count_of_key(self, key: str | None) -> int:
+        """Return how many jobs of an API key are queued or running; None is that of the jobs without a key."""
+        return self._line.count(key or sharing.WITHOUT_KEY)
+
     def renew(
         self,
         claim: Claim,
@@ -352,13 +380,20 @@ class JobStore:
         return bool(self._run("finish", claim.job.id, **arguments))
 
     def release(
-        self, claim: Claim, after_seconds: float = 0.0, failures: int = 0, blocked: Blocked | None = None
+        self,
+        claim: Claim,
+        after_seconds: float = 0.0,
+        failures: int = 0,
+        blocked: Blocked | None = None,
+        *,
+        hands_over: bool = False,
     ) -> State | None:
         """Requeue the claimed job, due after `after_seconds`, and return its state; None if the lease was lost.
 
         If its loss was counted as a crash, this is revoked: the worker is alive.
 
         failures: how many failures to count, 0 if the job did not cause the release. A job in state `cancelling` ends.
+        hands_over: whether it only leaves its process to a job that is next.
         """
         state = self._run(
             "release",
@@ -366,6 +401,7 @@ class JobStore:
             token=claim.token,
             after_ms=int(after_seconds * 1000),
             failures=failures,
+            hands_over=int(hands_over),
             reason="" if blocked is None else json.dumps({"code": blocked.code, "detail": blocked.detail}),
             free=0 if blocked is None else blocked.free,
         )

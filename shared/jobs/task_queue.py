@@ -29,12 +29,7 @@ TASKS = {
     Kind.EVALUATION: "glassbox.evaluate",
 }
 HELP = "glassbox.assist"  # the task of a helper in a batch that another process coordinates
-QUEUES = {
-    Kind.TRAINING: "training",
-    Kind.BATCH: "inference",
-    Kind.REPRODUCTION: "training",
-    Kind.EVALUATION: "inference",
-}
+QUEUES = keys.QUEUES
 BROKER = f"{keys.PREFIX}broker:"  # the prefix of the broker's own keys
 PAGE = 1000  # messages that are read at once
 DISPATCHER = "webhooks"  # not a queue of messages: the name under which webhook dispatchers are registered

@@ -19,7 +19,7 @@ from shared.jobs.outcome import (
     TrainingResult,
     Waiting,
 )
-from shared.jobs.record import Job, Kind
+from shared.jobs.record import Job, Kind, Priority
 from shared.jobs.states import State
 from shared.json_types import AS_WRITTEN, JsonObject
 from shared.runtime.clock import rfc3339
@@ -51,6 +51,7 @@ class JobDocument(TypedDict):
     started_at: Time | None
     finished_at: Time | None
     attempt: int
+    priority: Priority
     waiting: Waiting | None
     progress: ProgressView
     metrics: Annotated[Metrics, AS_WRITTEN]
@@ -80,6 +81,7 @@ def job_document(job: Job) -> JobDocument:
         "started_at": rfc3339(job.started_at) if job.started_at else None,
         "finished_at": rfc3339(job.finished_at) if job.finished_at else None,
         "attempt": job.attempt,
+        "priority": job.priority,
         "waiting": job.waiting if job.state is State.QUEUED else None,
         "progress": cast("ProgressView", job.progress.model_dump()),
         "metrics": job.metrics,

@@ -143,7 +143,7 @@ class Settings(BaseSettings):
     max_tries: PositiveInt = 3
     shard_images: PositiveInt = Field(4096, description="the most images in one shard of a batch")
     shard_bytes: PositiveInt = Field(
-        64 * MiB, description="the most bytes of a shard's uncompressed images; one image may be larger"
+        16 * MiB, description="the most bytes of a shard's uncompressed images; one image may be larger"
     )
     trainer_memory_bytes: PositiveInt | None = Field(
         3584 * MiB, description="the most that one trainer process may allocate"
@@ -203,6 +203,15 @@ class Settings(BaseSettings):
     )
     submit_rate_burst: PositiveInt = 1000
     max_queued_jobs: NonNegativeInt = Field(1000, description="the most queued jobs of each kind; 0: unlimited")
+    max_jobs_per_key: NonNegativeInt = Field(
+        0, description="the most queued and running jobs of one API key; 0: unlimited"
+    )
+    max_processes_per_key: NonNegativeInt = Field(
+        0, description="the most processes of one queue that work for one API key at once; 0: unlimited"
+    )
+    interactive_images: NonNegativeInt = Field(
+        1000, description="the most images of a batch that is interactive unless its request says otherwise"
+    )
 
     idempotency_seconds: PositiveFloat = Field(
         24 * 3600.0, description="how long an Idempotency-Key's response is kept"

@@ -23,7 +23,13 @@ from api.resources.trainings.training_jobs import TrainingRequest
 
 FILE = Path(glassbox.__file__).parent / "options.py"
 ARGUMENTS = {"model", "dataset"}  # the arguments of the `Client`'s methods that are not options
-LITERALS = {"preset": "Preset", "invert": "Invert", "sink_format": "SinkFormat", "split": "Split"}
+LITERALS = {
+    "preset": "Preset",
+    "invert": "Invert",
+    "sink_format": "SinkFormat",
+    "split": "Split",
+    "priority": "Priority",
+}
 TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 
 Json = dict[str, Any]

@@ -13,12 +13,14 @@ from shared.jobs.task_queue import TaskQueue
 from shared.results.files import Survey
 from shared.runtime.redis_faults import explained
 from worker.batch.shard import ShardWork
-from worker.running.lease import Lease
+from worker.running.lease import HandsOver, Lease
 from worker.running.runner import retry_until_lease_lost
 
 log = logging.getLogger(__name__)
 
 REQUEST_SECONDS = 0.5  # between two checks for whether helpers are needed
+TURN_SECONDS = 2.0  # of work, after which it leaves its process to a batch of the same priority that is next
+TURN_OF_START = 20  # but not before it has worked so many times as long as its start took
 SHORTEST_WAIT, LONGEST_WAIT = 0.005, 0.25  # seconds between two queries of the shard queue while only helpers work
 
 
@@ -26,8 +28,16 @@ class Coordinator:
     """Processes the shards of one attempt at a batch, together with any helpers."""
 
     def __init__(
-        self, claim: Claim, work: ShardWork, shard_queue: ShardQueue, task_queue: TaskQueue, lease: Lease
+        self,
+        claim: Claim,
+        work: ShardWork,
+        shard_queue: ShardQueue,
+        task_queue: TaskQueue,
+        lease: Lease,
+        start_seconds: float = 0.0,
     ) -> None:
+        self._start_seconds = start_seconds
+        self._turn_seconds: float | None = None  # set after the first shard: each attempt makes progress
         self._claim = claim
         self._work = work
         self._shard_queue = shard_queue
@@ -41,7 +51,8 @@ class Coordinator:
 
         The caller then surveys the volume to find out whether all shards are done.
 
-        before: the number of images that were done when the attempt began. Raises what `Lease.check` raises.
+        before: the number of images that were done when the attempt began. Raises what `Lease.check` raises, and
+        `HandsOver` if another job is next.
         """
         if not retry_until_lease_lost(lambda: self._shard_queue.open(self._claim, survey.missing), self._lease):
             self._lease.confirm()
@@ -53,11 +64,14 @@ class Coordinator:
                 self._lease.confirm()
                 return
             self._report(done + queue_state.succeeded + queue_state.failed, before)
+            if queue_state.hands_over:
+                raise HandsOver
             if queue_state.shard is not None:
                 self._request_helpers(queue_state)
                 header = self._work.do(queue_state.shard, self._lease.check)
                 done += header.rows + header.errors
                 wait = SHORTEST_WAIT
+                self._turn_seconds = max(TURN_SECONDS, TURN_OF_START * self._start_seconds)
             elif queue_state.out:
                 time.sleep(wait)
                 wait = min(2 * wait, LONGEST_WAIT)
@@ -66,7 +80,7 @@ class Coordinator:
 
     def _next_shard(self) -> ShardQueueState | None:
         self._lease.check()
-        return self._shard_queue.next_shard(self._claim)
+        return self._shard_queue.next_shard(self._claim, self._turn_seconds)
 
     def _report(self, done: int, before: int) -> None:
         total = len(self._work.index)

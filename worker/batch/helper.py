@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import suppress
 from types import TracebackType
 
@@ -92,19 +93,25 @@ class BatchHelper:
         self._helper = helper
 
     def run(self, job_id: str) -> None:
-        """Process shards until none is left, another job waits, or the job stops; a surplus request is a no-op."""
+        """Process shards until none is left, another job waits, or the job stops; a surplus request is a no-op.
+
+        It then goes on with another API key's batch, if that has had less.
+        """
+        helped: str | None = job_id
         try:
-            job = self._jobs.get(job_id)
-            if job.kind is not Kind.BATCH or job.state is not State.RUNNING:
-                return
-            shard = self._shard_queue.arrive(Claim(job), self._helper)
-            if shard is not None:
-                with log_context.bound(job_id=job.id, request_id=job.request_id, key=job.key):
-                    self._help(Claim(job), shard)
+            while helped is not None:
+                job = self._jobs.get(helped)
+                if job.kind is not Kind.BATCH or job.state is not State.RUNNING:
+                    return
+                shard = self._shard_queue.arrive(Claim(job), self._helper)
+                if shard is not None:
+                    with log_context.bound(job_id=job.id, request_id=job.request_id, key=job.key):
+                        self._help(Claim(job), shard)
+                helped = None if self._shutdown.requested else self._shard_queue.other_batch(Claim(job))
         except NotFound:
             return
         except RedisError as error:
-            log.warning("job %s: stopped helping: %s", job_id, explained(error))
+            log.warning("job %s: stopped helping: %s", helped, explained(error))
 
     def _help(self, claim: Claim, shard: int) -> None:
         job = claim.job
@@ -114,9 +121,11 @@ class BatchHelper:
             with lease, ShardWork(job, self._volume, self._classifiers, self._settings) as work:
                 has_shard = True
                 while has_shard:
+                    started = time.monotonic()
                     header = work.do(lease.shard, lease.check)
                     done += 1
-                    has_shard = lease.exchange(Finished(lease.shard, header.rows, header.errors))
+                    seconds = time.monotonic() - started
+                    has_shard = lease.exchange(Finished(lease.shard, header.rows, header.errors, seconds))
         except (LeaseLost, ShutdownRequested):
             pass  # other processes continue
         except Exception as error:  # the coordinator gets the same error, and handles it

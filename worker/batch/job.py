@@ -51,8 +51,9 @@ class BatchHandler:
         started = time.monotonic()
         with ShardWork(job, self._volume, self._classifiers, self._settings) as work:
             work.files.prepare()
-            coordinator = Coordinator(Claim(job), work, self._shard_queue, self._task_queue, lease)
             first = survey = work.files.survey(len(work), lease.check)
+            start_seconds = time.monotonic() - started
+            coordinator = Coordinator(Claim(job), work, self._shard_queue, self._task_queue, lease, start_seconds)
             while survey.missing:
                 coordinator.work_through(survey, before=first.succeeded + first.failed)
                 survey = work.files.survey(len(work), lease.check)

@@ -31,6 +31,10 @@ class Cancelled(Exception):
     """A user has cancelled the job."""
 
 
+class HandsOver(Exception):
+    """The job leaves its process to a queued job that is next, and returns to the queue."""
+
+
 class TimedOut(Exception):
     """The job has run for longer than its timeout."""
 

@@ -26,7 +26,7 @@ from shared.runtime.settings import Settings
 from shared.runtime.sizes import in_words
 from shared.storage.volume import Volume
 from worker.running.heartbeat import LeaseLost, ShutdownRequested
-from worker.running.lease import Cancelled, Lease, TimedOut
+from worker.running.lease import Cancelled, HandsOver, Lease, TimedOut
 from worker.running.shutdown import ShutdownRequest
 
 log = logging.getLogger(__name__)
@@ -63,12 +63,13 @@ class JobOutcome:
 class Released:
     """The job is unfinished: it returns to the queue after `after_seconds`, with `failures` added to its count.
 
-    blocked: the reason, if it waits for space on the volume.
+    blocked: the reason, if it waits for space on the volume. hands_over: whether it leaves its process to another job.
     """
 
     after_seconds: float = 0.0
     failures: int = 0
     blocked: Blocked | None = None
+    hands_over: bool = False
 
 
 class JobHandler(Protocol):
@@ -100,26 +101,32 @@ class Runner:
         self._shutdown = shutdown
         self._owner = owner
 
-    def run(self, job_id: str) -> None:
-        """Do the job if it is still queued; a duplicate message is a no-op."""
+    def run(self, job_id: str, kind: Kind | None = None) -> None:
+        """Do the job that is next in the queue of the message's job; without a queued job, a message is a no-op.
+
+        kind: that of the message's job; by default, it is read from its record.
+        """
         try:
-            claim = self._claim(job_id)
+            claim = self._claim(job_id, kind)
         except ShutdownRequested:  # maintenance sends the message again, to another worker
             return
         if claim is None:
-            log.info("job %s: nothing to do, it is not queued", job_id)
+            log.info("job %s: nothing to do, no job of its queue may start", job_id)
             return
         job = claim.job
         with log_context.bound(job_id=job.id, request_id=job.request_id, key=job.key):
             self._run(claim)
+        with suppress(RedisError, OperationalError):  # maintenance sends it later
+            if (held_back := self._jobs.held_back(job.kind)) is not None and not self._task_queue.waiting(job.kind):
+                self._task_queue.send(job.kind, held_back)
 
-    def _claim(self, job_id: str) -> Claim | None:
-        """Claim the job; retry while Redis refuses, because the message is consumed and would be resent much later.
+    def _claim(self, job_id: str, kind: Kind | None) -> Claim | None:
+        """Claim the next job; retry while Redis refuses: the message is consumed, and would be resent much later.
 
         Raises `ShutdownRequested` if this worker shuts down first.
         """
         return self._until_redis_responds(
-            lambda: self._jobs.claim(job_id, self._owner), f"job {job_id} cannot start yet"
+            lambda: self._jobs.claim_next(job_id, self._owner, kind), f"job {job_id} cannot start yet"
         )
 
     def _until_redis_responds(self, operation: Callable[[], T], problem: str) -> T:
@@ -186,6 +193,8 @@ class Runner:
             return JobOutcome.timed_out(job)
         except ShutdownRequested:
             return Released()
+        except HandsOver:
+            return Released(hands_over=True)
         except StorageFull as error:
             log.warning("job %s: %s; it waits for space", job.id, error.detail)
             return Released(_backoff(job.attempt), blocked=self._blocked())
@@ -232,7 +241,10 @@ class Runner:
         job = claim.job
         lease.flush()
         state = retry_until_lease_lost(
-            lambda: self._jobs.release(claim, released.after_seconds, released.failures, released.blocked), lease
+            lambda: self._jobs.release(
+                claim, released.after_seconds, released.failures, released.blocked, hands_over=released.hands_over
+            ),
+            lease,
         )
         if state is None:
             raise LeaseLost

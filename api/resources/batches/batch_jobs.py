@@ -36,7 +36,7 @@ from shared.errors import (
 )
 from shared.idempotency import IdempotencyKeys
 from shared.images.shapes import RGB, channels_of
-from shared.jobs import Job, Kind, Progress
+from shared.jobs import Job, Kind, Priority, Progress
 from shared.jobs.specifications import BatchSpecification, Invert, SinkFormat, shard_size
 from shared.registry import ModelVersion, Registry
 from shared.results.row_size import classes_that_fit, row_bytes
@@ -58,6 +58,10 @@ class BatchOptions(RequestModel):
     timeout_seconds: TimeoutSeconds | None = Field(None, description="time limit of the job in seconds")
     sink: str | None = Field(None, max_length=2000, description=SINK, examples=["file:///exports/run-1/"])
     sink_format: SinkFormat | None = Field(None, description=SINK_FORMAT)
+    priority: Priority | None = Field(
+        None,
+        description="`interactive` jobs start first; by default those of at most 1,000 images, else `batch`",
+    )
 
 
 BatchByReference = reference_with("BatchByReference", BatchOptions)
@@ -101,7 +105,7 @@ def blueprint(
                 Invalid, "archive_*", "invalid_reference", "image_channels", "record_too_large", "results_too_large"
             ),
             error_response(Damaged, "version_unreadable"),
-            error_response(TooMany, "queue_full"),
+            error_response(TooMany, "queue_full", "job_quota_exceeded"),
             *REFERENCE_ERRORS,
             *SINK_ERRORS,
         ),
@@ -142,6 +146,7 @@ def blueprint(
                     kind=Kind.BATCH,
                     model=version.model,
                     timeout_seconds=options.timeout_seconds,
+                    priority=options.priority or priority_of(len(index), settings),
                     webhook=webhook,
                     progress=Progress(total=len(index), unit="images"),
                     request=options.model_dump(exclude_none=True) | {"invert": invert} | upload.described(),
@@ -173,6 +178,11 @@ def _indexed(upload: Upload, settings: Settings) -> Iterator[ArchiveIndex]:
         yield index
     finally:
         index.discard()
+
+
+def priority_of(images: int, settings: Settings) -> Priority:
+    """Return the priority of a batch whose request has none: small ones are interactive."""
+    return "interactive" if images <= settings.interactive_images else "batch"
 
 
 def check_rows(images: int, version: ModelVersion, top_k: int, settings: Settings) -> None:

@@ -22,7 +22,7 @@ from shared.datasets.builtin.built_in import BuiltIn
 from shared.errors import Damaged, FieldError, Invalid, NotFound, TooMany, Unavailable
 from shared.idempotency import IdempotencyKeys
 from shared.images.shapes import as_text, channels_of
-from shared.jobs import Job, Kind, Progress
+from shared.jobs import Job, Kind, Priority, Progress
 from shared.jobs.specifications import EvaluationSpecification
 from shared.network.settings.validation import shown
 from shared.registry import ModelVersion, Registry
@@ -42,6 +42,7 @@ class EvaluationRequest(RequestModel):
     split: Literal["train", "validation", "test"] = Field("test", description="The part of the data set")
     webhook: str | None = Field(None, description=WEBHOOK)
     timeout_seconds: TimeoutSeconds | None = Field(None, description="Time limit of the job in seconds")
+    priority: Priority = Field("interactive", description="Priority: interactive jobs start before those of batch")
     labels: Annotated[dict[LabelName, LabelValue], Field(max_length=64)] = Field(
         default_factory=dict, description="Labels: texts by name that are kept with the job, at most 8 KiB together"
     )
@@ -69,7 +70,7 @@ def blueprint(
             error_response(Invalid, "invalid_reference", "classes_differ", "image_shape", "record_too_large"),
             error_response(Damaged, "version_damaged", "version_unreadable", "dataset_unreadable"),
             error_response(Unavailable, "dataset_unavailable"),
-            error_response(TooMany, "queue_full"),
+            error_response(TooMany, "queue_full", "job_quota_exceeded"),
         ),
     )
     @idempotent(keys)
@@ -98,6 +99,7 @@ def blueprint(
                 kind=Kind.EVALUATION,
                 model=version.model,
                 timeout_seconds=wanted.timeout_seconds,
+                priority=wanted.priority,
                 webhook=webhook,
                 progress=Progress(total=dataset.splits[wanted.split], unit="images"),
                 request=wanted.model_dump(mode="json", exclude_unset=True) | {"split": wanted.split},

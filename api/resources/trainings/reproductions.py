@@ -42,7 +42,7 @@ def blueprint(
             error_response(Conflict, "dataset_deleted"),
             error_response(Damaged, "version_damaged", "version_unreadable"),
             error_response(Invalid, "training_too_large"),
-            error_response(TooMany, "queue_full"),
+            error_response(TooMany, "queue_full", "job_quota_exceeded"),
         ),
     )
     @idempotent(keys)

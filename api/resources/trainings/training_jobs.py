@@ -24,7 +24,7 @@ from shared.datasets.builtin.built_in import BuiltIn
 from shared.datasets.manifest import Manifest
 from shared.errors import Damaged, FieldError, Invalid, NotFound, TooMany, Unavailable
 from shared.idempotency import IdempotencyKeys
-from shared.jobs import Job, Kind, Progress
+from shared.jobs import Job, Kind, Priority, Progress
 from shared.jobs.capacity.training_memory import fitting
 from shared.jobs.specifications import TrainingSpecification
 from shared.network import Configuration, ConfigurationError, Facts, Network, candidates, preset
@@ -61,6 +61,7 @@ class TrainingOfPreset(RequestModel):
     promote: AliasName | None = Field(None, description="Alias that is moved to the new version")
     webhook: str | None = Field(None, description=WEBHOOK)
     timeout_seconds: TimeoutSeconds | None = Field(None, description="Time limit of the job in seconds")
+    priority: Priority = Field("batch", description="Priority: interactive jobs start before those of batch")
     labels: Annotated[dict[LabelName, LabelValue], Field(max_length=64)] = Field(
         default_factory=dict, description="Labels: texts by name that are kept with the job, at most 8 KiB together"
     )
@@ -147,7 +148,7 @@ def blueprint(
             error_response(Unavailable, "dataset_unavailable"),
             error_response(Invalid, "invalid_reference", "record_too_large"),
             error_response(Damaged, "version_unreadable"),
-            error_response(TooMany, "queue_full"),
+            error_response(TooMany, "queue_full", "job_quota_exceeded"),
         ),
     )
     @idempotent(keys)
@@ -176,6 +177,7 @@ def blueprint(
                 kind=Kind.TRAINING,
                 model=wanted.model,
                 timeout_seconds=wanted.timeout_seconds,
+                priority=wanted.priority,
                 webhook=webhook,
                 progress=Progress(total=networks[0].configuration.epochs, unit="epochs"),
                 request=wanted.model_dump(mode="json", exclude_unset=True)

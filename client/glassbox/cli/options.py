@@ -40,6 +40,10 @@ Invert = Annotated[
         help="Invert light and dark; auto inverts images that look inverted against the training images (default).",
     ),
 ]
+Priority = Annotated[
+    str | None,
+    typer.Option(metavar="interactive|batch", help="Interactive jobs start first (default: by the kind and size)."),
+]
 ImageShape = Annotated[
     str | None,
     typer.Option(

@@ -8,7 +8,21 @@ if redis.call('HGET', record, 'state') ~= 'queued' then
 end
 local time = now()
 local attempt = redis.call('HINCRBY', record, 'attempt', 1)
-redis.call('HSET', record, 'owner', owner, 'token', attempt .. '@' .. owner, 'claimed_at', time)
+local handed_over = redis.call('HGET', record, 'handed_over_at')
+if handed_over then -- the time limit does not include the time in which the job waited for its next turn
+  redis.call('HINCRBY', record, 'waited_ms', math.max(0, time - handed_over))
+  redis.call('HDEL', record, 'handed_over_at')
+end
+redis.call('HSET', record, 'owner', owner, 'token', attempt .. '@' .. owner, 'claimed_at', time, 'charged_at', time)
+local standing = standing_of(record)
+if lines[standing.kind] then
+  if standing.rank == INTERACTIVE then
+    redis.call('HINCRBY', shares[standing.kind], IN_A_ROW, 1)
+    redis.call('PEXPIRE', shares[standing.kind], SHARES_MS)
+  else
+    redis.call('HDEL', shares[standing.kind], IN_A_ROW)
+  end
+end
 redis.call('HSETNX', record, 'started_at', time)
 redis.call('ZADD', leases, time + lease_ms, id)
 enter('running', 'queued')

@@ -62,13 +62,22 @@ local function enter(state, from, data)
   elseif from == 'queued' then
     count('queued:' .. kind, -1)
   end
+  if lines[kind] then
+    local entry = entry_in_line(id, standing_of(record))
+    if state == 'queued' then
+      move_least(kind) -- before it is in the line: an API key saves up no share while it has no jobs
+      redis.call('ZADD', lines[kind], 0, entry)
+    else
+      redis.call('ZREM', lines[kind], entry)
+    end
+  end
   if from then
     redis.call('ZREM', in_state[from], id)
   end
   redis.call('ZADD', in_state[state], 0, id)
   if state ~= 'running' and state ~= 'cancelling' then
     redis.call('ZREM', leases, id)
-    redis.call('HDEL', record, 'owner', 'token', 'killed')
+    redis.call('HDEL', record, 'owner', 'token', 'killed', 'charged_at')
     redis.call('DEL', unpack(shard_keys)) -- it belonged to the attempt that is over
   end
   if state ~= 'queued' then

@@ -13,6 +13,7 @@ for _, source in ipairs(cjson.decode(sources)) do
     if #fields > 0 then
       redis.call('HSET', record, unpack(fields))
     end
+    charge_process(record, now())
     finish(end_state, state)
     return 1
   end

@@ -3,6 +3,7 @@
 -- @arg token: the holder's
 -- @arg after_ms: ms until its message is sent
 -- @arg failures: how many failures to count
+-- @arg hands_over: 1 if it only leaves its process to a job that is next
 -- @arg reason: why the job has to wait for space, as JSON; '' if it has not
 -- @arg free: the bytes that are free on the volume
 write_even_if_full()
@@ -15,6 +16,7 @@ if not held then
   end
   return false
 end
+charge_process(record, now())
 if state == 'cancelling' then
   finish('cancelled', state)
   return 'cancelled'
@@ -22,6 +24,10 @@ end
 redis.call('HINCRBY', record, 'failures', failures)
 redis.call('ZADD', due, now() + after_ms, id)
 local data = {released = true}
+if hands_over == '1' then
+  redis.call('HSET', record, 'handed_over_at', now())
+  data.handed_over = true
+end
 if reason == '' then
   redis.call('HDEL', record, 'waiting_since')
 else
@@ -31,5 +37,9 @@ else
   data.waiting = cjson.decode(reason)
 end
 enter('queued', state, data)
+local standing = standing_of(record)
+if tonumber(after_ms) > 0 and lines[standing.kind] then -- its message adds it again
+  redis.call('ZREM', lines[standing.kind], entry_in_line(id, standing))
+end
 redis.call('ZADD', waiting, 'XX', now() + after_ms, id) -- a job that backs off needs no process meanwhile
 return 'queued'

@@ -12,6 +12,9 @@ if state then
   announce_own('deleted', '{}')
 end
 remove_from_indexes(labels)
+if lines[kind] then
+  redis.call('ZREM', lines[kind], entry_in_line(id, standing_of(record)))
+end
 redis.call('DEL', record, events, unpack(shard_keys))
 if state == 'queued' then
   count('queued:' .. kind, -1)

@@ -10,6 +10,7 @@ if not held then
   return false
 end
 redis.call('ZADD', leases, now() + lease_ms, id)
+charge_process(record, now())
 if #fields > 0 then
   redis.call('HSET', record, unpack(fields))
 end

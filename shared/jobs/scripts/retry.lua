@@ -16,7 +16,7 @@ if moved then
   redis.call('HSET', record, unpack(fields))
 end
 redis.call('HDEL', record, 'on_volume', 'finished_at', 'started_at', 'error', 'result', 'crashes', 'memory_kills', 'failures',
-  'reached', 'crash_reached', 'lost_token')
+  'reached', 'crash_reached', 'lost_token', 'served', 'handed_over_at', 'waited_ms')
 redis.call('ZREM', ended, id)
 redis.call('ZADD', due, now() + resend_ms, id)
 enter('queued', state, {retried = true})

@@ -9,7 +9,7 @@ local time = now()
 redis.call('ZREMRANGEBYSCORE', helper_requests, '-inf', time)
 local taken = redis.call('ZCARD', taken_shards)
 local useful = math.min(redis.call('LLEN', open_shards) + taken, tonumber(processes) - 1)
-local count = math.max(0, useful - taken - redis.call('ZCARD', helper_requests))
+local count = math.max(0, math.min(useful - taken, more_processes()) - redis.call('ZCARD', helper_requests))
 for _ = 1, count do
   redis.call('ZADD', helper_requests, time + resend_ms, redis.call('HINCRBY', shard_queue, 'invited', 1))
 end

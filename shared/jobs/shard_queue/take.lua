@@ -4,6 +4,7 @@
 -- @arg finished: the shard that it has finished, <number>@<helper>; '' for its first shard
 -- @arg succeeded: how many images of the finished shard are classified
 -- @arg failed: how many have an error
+-- @arg used_ms: how long it worked on the finished shard
 if not valid() then
   return false
 end
@@ -13,7 +14,12 @@ elseif redis.call('ZREM', taken_shards, finished) == 1 then
   redis.call('HINCRBY', shard_queue, 'succeeded', succeeded)
   redis.call('HINCRBY', shard_queue, 'failed', failed)
 end
-if another_job_waits() then
+if finished ~= '' then
+  local own = standing_of(record)
+  charge(own.kind, own.owner, used_ms)
+  redis.call('HINCRBY', record, 'served', used_ms)
+end
+if leaves() or more_processes() < 1 or other_batch() then
   return false
 end
 local shard = redis.call('LPOP', open_shards)

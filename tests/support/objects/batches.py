@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from shared.archives import validate
-from shared.jobs import Job, Progress, ShardQueue
+from shared.jobs import Job, Priority, Progress, ShardQueue
 from shared.jobs.specifications import BatchSpecification
 from shared.registry.classifier import ClassifierCache
 from shared.results.files import ShardFiles
@@ -49,7 +49,7 @@ class Batches:
             bench.jobs, self.shard_queue, bench.volume, self.classifiers, bench.settings, bench.shutdown, helper
         )
 
-    def submit(self, archive: bytes, **options: Any) -> Job:
+    def submit(self, archive: bytes, priority: Priority = "batch", **options: Any) -> Job:
         """Submit an archive as the API does, without its message."""
         settings = self.bench.settings
         path = self.bench.volume.incoming / "archive"
@@ -58,7 +58,8 @@ class Batches:
         defaults = {"model": "toy", "version": 1, "top_k": 1, "invert": "never", "error_threshold": 1.0}
         cut = {"shard_images": settings.shard_images, "shard_bytes": settings.shard_bytes}
         specification = BatchSpecification.model_validate(defaults | cut | options)
-        job = a_batch(specification=specification.model_dump(), progress=Progress(total=len(index), unit="images"))
+        progress = Progress(total=len(index), unit="images")
+        job = a_batch(specification=specification.model_dump(), progress=progress, priority=priority)
         self.bench.files.begin(job, path, index)
         self.bench.jobs.create(job)
         return job

@@ -95,6 +95,7 @@ def classify(
             metavar=SINK_FORMATS, help="With --sink: format of its parts (default: jsonl).", show_default=False
         ),
     ] = None,
+    priority: options.Priority = None,
     detach: options.Detach = False,
     as_json: options.Json = False,
 ) -> None:
@@ -108,7 +109,7 @@ def classify(
         raise WrongArgument("--detach does not wait for rows: omit -o, and download them with `glassbox jobs rows`")
     check_sorting(images, sort_into, link=link, min_confidence=min_confidence, detach=detach)
     batch: dict[str, Any] = {"top_k": top_k, "invert": invert, "error_threshold": error_threshold}
-    batch |= {"sink": sink, "sink_format": sink_format}
+    batch |= {"sink": sink, "sink_format": sink_format, "priority": priority}
     batch = {name: value for name, value in batch.items() if value is not None}
     with packed(images) as packing, client_of(context) as client:
         with transfer(f"uploading {images}", quiet=as_json) as on_bytes:

@@ -43,11 +43,14 @@ def evaluate(
         list[str] | None,
         typer.Option("--label", metavar="NAME=TEXT", help="Label that is kept with the job; repeatable."),
     ] = None,
+    priority: options.Priority = None,
     detach: options.Detach = False,
     as_json: options.Json = False,
 ) -> None:
     """Evaluate a version on a data set."""
     chosen: dict[str, Any] = {"split": split}
+    if priority:
+        chosen["priority"] = priority
     if labels:
         chosen["labels"] = dict(name_and_value(label, "--label") for label in labels)
     with client_of(context) as client:

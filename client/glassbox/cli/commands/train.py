@@ -102,6 +102,7 @@ def train(
     image_shape: options.ImageShape = None,
     channels: options.Channels = None,
     on_unreadable: options.OnUnreadable = None,
+    priority: options.Priority = None,
     detach: options.Detach = False,
     as_json: options.Json = False,
 ) -> None:
@@ -109,6 +110,7 @@ def train(
     from glassbox.datasets import is_file  # noqa: PLC0415 - see the package's docstring
 
     training: dict[str, Any] = {"preset": preset, "like": like, "epochs": epochs, "seed": seed, "promote": promote}
+    training["priority"] = priority
     training = {name: value for name, value in training.items() if value is not None}
     training |= parsed_settings(settings or [])
     if labels:

@@ -201,3 +201,24 @@ def test_upload_for_a_full_queue_is_rejected_before_it_is_read(settings: Setting
     assert_problem(response, 429, "queue_full")
     assert int(response.headers["Retry-After"]) > 0
     assert body.tell() == 0
+
+
+def test_a_key_with_its_most_jobs_is_rejected_before_its_upload(settings: Settings, jobs: JobStore) -> None:
+    client = create_app(settings.model_copy(update={"max_jobs_per_key": 2})).test_client()
+    claimed(jobs, _created(jobs, a_training()).id)
+    _created(jobs, a_batch(key="another"))
+    waits = _created(jobs, a_batch())
+
+    response = client.post("/v1/batch-jobs?model=toy", data=b"not even an archive")
+
+    problem = assert_problem(response, 429, "job_quota_exceeded")
+    assert "2 queued and running jobs" in problem["detail"]
+    assert "at most 2 (GLASSBOX_MAX_JOBS_PER_KEY)" in problem["detail"]
+    assert int(response.headers["Retry-After"]) > 0
+    jobs.cancel(waits.id)
+    assert_problem(client.post("/v1/batch-jobs?model=toy", data=b"not an archive"), 404, "model_not_found")
+
+
+def _created(jobs: JobStore, job: Job) -> Job:
+    jobs.create(job)
+    return job

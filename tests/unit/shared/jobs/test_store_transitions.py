@@ -235,7 +235,9 @@ class TestDeleting:
     def test_a_deleted_job_leaves_only_counters_and_events(self, jobs: JobStore, redis: Redis, state: State) -> None:
         jobs.delete(ended(jobs, state).id)
 
-        assert set(redis.keys("*")) == {keys.COUNTERS, keys.ALL_EVENTS}
+        shares = keys.shares("training")
+        assert set(redis.keys("*")) - {shares} == {keys.COUNTERS, keys.ALL_EVENTS}
+        assert redis.ttl(shares) != -1, "what its API key has used expires"
 
     def test_a_queued_job_must_be_cancelled_before_it_is_deleted(self, jobs: JobStore) -> None:
         with pytest.raises(Conflict, match="cancel it first"):

@@ -56,6 +56,17 @@ class TestSubmitting:
         assert job["links"]["results"] == f"/v1/jobs/{job['id']}/results"
         assert job["links"]["errors"] == f"/v1/jobs/{job['id']}/errors"
 
+    def test_a_small_batch_is_interactive_and_a_large_one_is_not(self, settings: Settings) -> None:
+        larger = create_app(settings.model_copy(update={"interactive_images": 3})).test_client()
+        small = create_app(settings).test_client()
+
+        jobs: Any = [submit(small).json, submit(larger).json, submit(small, priority="batch").json]
+
+        assert [job["priority"] for job in jobs] == ["interactive", "batch", "batch"]
+
+    def test_an_unknown_priority_is_rejected(self, client: FlaskClient) -> None:
+        assert "interactive" in str(assert_problem(submit(client, priority="urgent"), 422, "validation_failed"))
+
     def test_submission_writes_the_files_and_sends_one_message(
         self, client: FlaskClient, redis: Redis, volume: Volume, jobs: JobStore
     ) -> None:
