@@ -27,7 +27,7 @@ from shared.jobs import JobStore  # noqa: E402
 from shared.registry import Registry  # noqa: E402
 from shared.storage.volume import Volume  # noqa: E402
 from tests.support.programs.processes import Process  # noqa: E402
-from tests.support.servers.object_store import ObjectStore  # noqa: E402
+from tests.support.servers.object_store import ObjectStore, running_store  # noqa: E402
 from tests.support.servers.redis_server import RedisServer  # noqa: E402
 
 
@@ -64,7 +64,7 @@ def own_redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis
 @pytest.fixture(scope="session")
 def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
     """The test run's S3-compatible store; each test uses a bucket of its own."""
-    with ObjectStore(tmp_path_factory.mktemp("objects")) as store:
+    with running_store(tmp_path_factory.mktemp("objects")) as store:
         yield store
 
 

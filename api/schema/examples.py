@@ -78,6 +78,7 @@ DERIVED_DATASET: JsonObject = {
 
 BY_REFERENCE: tuple[JsonObject, ...] = (
     {"source": {"url": "file:///imports/images.zip"}},
+    {"source": {"url": "s3://scans/2026/"}},
     {"upload": UPLOAD_ID},
 )
 

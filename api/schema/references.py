@@ -10,7 +10,7 @@ from api.requests.bodies.references import BodyReference
 from api.requests.validation import RequestModel
 from api.schema.examples import BY_REFERENCE, shown_as
 from api.schema.operations import error_response
-from shared.errors import Conflict, Forbidden, Gone, Invalid, NotFound, TooLarge, Unavailable
+from shared.errors import Conflict, Forbidden, Gone, Invalid, NotFound, NotInstalled, TooLarge, Unavailable
 
 ERRORS = (
     error_response(Forbidden, "source_not_allowed"),
@@ -20,6 +20,7 @@ ERRORS = (
     error_response(Invalid, "source_invalid", "source_not_a_file", "source_refused", "source_internal"),
     error_response(TooLarge, "source_too_large"),
     error_response(Unavailable, "source_unavailable", "downloads_busy"),
+    error_response(NotInstalled, "s3_not_installed"),
 )
 """The errors of an operation that takes a body by reference."""
 

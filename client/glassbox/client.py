@@ -121,7 +121,7 @@ class Client:
 
         images: an archive, a folder, which is packed as a zip while it is sent, or another `Body`. An archive of 64 MiB
         or more is sent as a resumable upload: if it is interrupted, the same call continues it. A text that begins with
-        `https:` or `file:` is a URL that the server reads itself.
+        `https:`, `s3:` or `file:` is a URL that the server reads itself.
         """
         params = {"model": model, **options}
         if isinstance(images, str) and is_url(images):

@@ -110,11 +110,11 @@ class Datasets:
 
         A file of 64 MiB or more is sent as a resumable upload: if it is interrupted, the same call continues it.
 
-        path: a text that begins with `https:` or `file:` is a URL that the server reads itself. name: by default the
-        file's name, with `-upload` after that of a built-in data set. test_fraction, seed: the share of test images and
-        the random seed of the split, if the file has no test images. image_shape: height and width to which images are
-        resized. channels: 1 converts them to grayscale, 3 to colour. By default the server chooses both from the images
-        (`Dataset.chosen`).
+        path: a text that begins with `https:`, `s3:` or `file:` is a URL that the server reads itself. name: by default
+        the file's name, with `-upload` after that of a built-in data set. test_fraction, seed: the share of test images
+        and the random seed of the split, if the file has no test images. image_shape: height and width to which images
+        are resized. channels: 1 converts them to grayscale, 3 to colour. By default the server chooses both from the
+        images (`Dataset.chosen`).
         on_unreadable: `skip` images that cannot be read (`Dataset.skipped`), or `refuse` the upload; by default it is
         refused if they are more than 1 % of the images. Raises `LocalFileError` if a class folder has no image.
         """

@@ -187,7 +187,7 @@ RULES: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
         lambda text: all(is_network(part.strip()) for part in text.split(",")),
     ),
     (
-        "GLASSBOX_(TLS|DATA|DATASETS|IMPORT_FOLDERS|EXPORT_FOLDERS|SECRETS|METRICS_KEY_FILE|ACME_CA)",
+        "GLASSBOX_(TLS|DATA|DATASETS|IMPORT_FOLDERS|EXPORT_FOLDERS|SECRETS|METRICS_KEY_FILE|S3_CREDENTIALS_FILE|ACME_CA)",
         'an absolute path, or a relative one that starts with "."',
         _matches(r"[/.~].*"),
     ),

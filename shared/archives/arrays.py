@@ -15,6 +15,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from shared.archives.decompress import BLOCK, pieces
+from shared.archives.in_place.positions import Readable
 from shared.archives.index import RUN, ArchiveIndex, Entry, ImageArray, Kind
 from shared.archives.zip import DEFLATED, LONGEST_LOCAL_HEADER, header_bytes, index_zip, raw_names
 from shared.archives.zip_directory import Directory, blocks, first_name
@@ -191,11 +192,11 @@ def _refuse_doubtful(path: Path, images: ImageArray, size: int, name: str) -> No
         raise Invalid("npz_images", f"{name}: {ONLY_0_AND_1}; {REMEDY}")
 
 
-def holds_arrays(descriptor: int, directory: Directory) -> bool:
+def holds_arrays(file: Readable, directory: Directory) -> bool:
     """Return whether a zip is an `.npz`, that is, contains only arrays."""
-    if not first_name(descriptor, directory).endswith(SUFFIX.encode()):
+    if not first_name(file, directory).endswith(SUFFIX.encode()):
         return False  # avoids an additional pass over a zip of images
-    return all(name.endswith(SUFFIX.encode()) for block in blocks(descriptor, directory) for name in raw_names(block))
+    return all(name.endswith(SUFFIX.encode()) for block in blocks(file, directory) for name in raw_names(block))
 
 
 def holds_array(descriptor: int, directory: Directory) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -12,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.archives.in_place.positions import Readable, read_at
 from shared.archives.index import Entry
 from shared.archives.indexing.stored import StoredArray
 from shared.archives.names.leftovers import (
@@ -220,10 +220,10 @@ class StoredNames:
 
 
 class Window:
-    """A buffered piece of a file. Each process and thread needs its own `Window`; they may share the descriptor."""
+    """A buffered piece of a file. Each process and thread needs its own `Window`; they may share the file."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    def __init__(self, file: Readable) -> None:
+        self._file = file
         self.start = 0  # the offset of `buffer` in the file
         self.buffer = b""
 
@@ -232,7 +232,7 @@ class Window:
         at = start - self.start
         if at < 0 or at + size > len(self.buffer):
             self.buffer = b""  # frees the old piece before the next is read
-            self.buffer = os.pread(self._descriptor, max(size, PIECE), start)
+            self.buffer = read_at(self._file, start, size, PIECE)
             self.start, at = start, 0
         return at
 

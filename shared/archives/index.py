@@ -25,9 +25,13 @@ from shared.images.shapes import Shape, shape_with
 from shared.json_types import Skipped
 from shared.storage import durable
 from shared.storage.sources.local import PinnedFile
+from shared.storage.sources.stored import PinnedObject
 
 FILE = "plan"
 RUN = 8192  # rows that are read at once
+LONGEST_HEADER = 2**17  # that can precede the data of an entry
+Source = PinnedFile | PinnedObject
+SOURCES: dict[type[Source], str] = {PinnedFile: "source", PinnedObject: "object"}  # their names in the file
 
 ENTRY = np.dtype(
     [
@@ -69,6 +73,7 @@ class Kind(StrEnum):
     TAR = "tar"
     ARRAY = "array"
     FOLDER = "folder"  # of files that are read in place
+    OBJECTS = "objects"  # below a prefix of a store, which are read in place
 
 
 @dataclass(frozen=True)
@@ -111,8 +116,9 @@ class ArchiveIndex:
 
     entries and names: arrays, or files of which parts are read; a file that was not saved is removed with the index.
     passed_over: number of the other entries, with the folders. skipped: the files among them, by the reason's code.
-    source: the file or folder of this server's disk that is read in place of an archive on the volume. In a folder's
-    entries, `offset` is the file's inode and `end` the time of its last change.
+    source: what is read in place of an archive on the volume: a file or folder of this server's disk, or an object or
+    a prefix of a store. In a folder's entries, `offset` is the file's inode and `end` the time of its last change; in a
+    prefix's entries, `raw` is the object's ETag.
     """
 
     kind: Kind
@@ -121,7 +127,7 @@ class ArchiveIndex:
     names: NDArray[np.uint8] | StoredArray = field(default_factory=lambda: np.empty(0, np.uint8))  # UTF-8, concatenated
     array: ImageArray | None = None
     skipped: Skipped = field(default_factory=dict)
-    source: PinnedFile | None = None
+    source: Source | None = None
     cut: Cut | None = None
 
     def __len__(self) -> int:
@@ -148,6 +154,13 @@ class ArchiveIndex:
     def entry(self, index: int) -> Entry:
         """Return one entry."""
         return Entry._make(self.entries[index : index + 1].tolist()[0])
+
+    def spans(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """Return the ranges of the archive that hold the entries `start` to `stop` (exclusive), by their offsets."""
+        rows = self.entries[start:stop]
+        rows = rows[np.argsort(rows["offset"], kind="stable")]
+        ends = np.minimum(rows["end"], rows["offset"] + rows["packed"] + LONGEST_HEADER)
+        return list(zip(rows["offset"].tolist(), ends.tolist(), strict=True))
 
     def shards(self, images: int, nbytes: int) -> list[tuple[int, int]]:
         """Cut the entries into runs (start, stop), in their order.
@@ -216,7 +229,7 @@ class ArchiveIndex:
             "skipped": self.skipped,
         }
         if self.source is not None:
-            description["source"] = self.source.as_json()
+            description[SOURCES[type(self.source)]] = self.source.as_json()
         if self.cut is not None:
             description["shards"] = [self.cut.images, self.cut.nbytes]
         content: NDArray[Any] = np.frombuffer(json.dumps(description).encode(), np.uint8)
@@ -240,7 +253,7 @@ class ArchiveIndex:
                     cut = Cut(images, nbytes, _stored(file, opened)[:])
             array = ImageArray(**values["array"]) if values["array"] else None
             skipped = values.get("skipped", {})  # an older version did not write it
-            source = PinnedFile(**values["source"]) if "source" in values else None
+            source = next((kind(**values[name]) for kind, name in SOURCES.items() if name in values), None)
             return cls(Kind(values["kind"]), values["passed_over"], entries, names, array, skipped, source, cut)
         except (ValueError, KeyError, TypeError) as error:
             raise Damaged("plan_damaged", f"the index of the archive cannot be read: {error}") from error

@@ -11,11 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.archives.arrays import ArrayImages
-from shared.archives.folder import FolderEntries
+from shared.archives.in_place.folder import FolderEntries
+from shared.archives.in_place.objects import ObjectEntries
+from shared.archives.in_place.positions import Readable
 from shared.archives.index import ArchiveIndex, Kind
 from shared.archives.tar import TarEntries
 from shared.archives.zip import ZipEntries
 from shared.runtime.settings import Settings
+from shared.storage.sources.local import PinnedFile
+from shared.storage.sources.stored import PinnedObject, StoredBytes, coalesced
 
 
 class Contents:
@@ -27,16 +31,27 @@ class Contents:
         Raises `NotFound` or `Conflict` if the source does not exist any more or has changed.
         """
         self._source = archive.source
-        self._descriptor = os.open(path, os.O_RDONLY) if self._source is None else self._source.opened()
-        self._entries: ZipEntries | TarEntries | ArrayImages | FolderEntries
-        if archive.kind is Kind.FOLDER:
-            self._entries = FolderEntries(self._descriptor, archive, limits)
-        elif archive.array:
-            self._entries = ArrayImages(self._descriptor, archive.array)
-        elif archive.kind is Kind.TAR:
-            self._entries = TarEntries(self._descriptor, archive, limits)
+        self._archive = archive
+        self._descriptor: int | None = None
+        self._stored: StoredBytes | None = None
+        self._entries: ZipEntries | TarEntries | ArrayImages | FolderEntries | ObjectEntries
+        if isinstance(self._source, PinnedObject):
+            bucket = self._source.opened(limits)
+            if archive.kind is Kind.OBJECTS:
+                self._entries = ObjectEntries(self._source, bucket, archive, limits)
+                return
+            self._stored = StoredBytes(self._source, bucket)
+            file: Readable = self._stored
         else:
-            self._entries = ZipEntries(self._descriptor, archive, limits)
+            self._descriptor = os.open(path, os.O_RDONLY) if self._source is None else self._source.opened()
+            file = self._descriptor
+            if archive.kind is Kind.FOLDER:
+                self._entries = FolderEntries(self._descriptor, archive, limits)
+                return
+            if archive.array:
+                self._entries = ArrayImages(self._descriptor, archive.array)
+                return
+        self._entries = (TarEntries if archive.kind is Kind.TAR else ZipEntries)(file, archive, limits)
 
     def __enter__(self) -> Self:
         return self
@@ -44,14 +59,22 @@ class Contents:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(self._entries, FolderEntries):
+        if isinstance(self._entries, FolderEntries | ObjectEntries):
             self._entries.close()
-        os.close(self._descriptor)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
 
     def check(self) -> None:
         """Raise `Conflict` if the source has changed since it was named: what was read of it may be wrong."""
-        if self._source is not None:
+        if isinstance(self._source, PinnedFile):
             self._source.check(self._descriptor)
+
+    def expect(self, start: int, stop: int) -> None:
+        """Announce that the entries `start` to `stop` (exclusive) are read next, so that a store sends no others."""
+        if isinstance(self._entries, ObjectEntries):
+            self._entries.expect(stop)
+        elif self._stored is not None:
+            self._stored.expect(coalesced(self._archive.spans(start, stop)))
 
     def read(self, index: int) -> bytes:
         """Return the bytes of one entry: of a file, verified by its checksum if the archive has one, or of an image.

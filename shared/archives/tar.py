@@ -27,6 +27,7 @@ from shared.archives.entries import (
     too_long,
     validate_names,
 )
+from shared.archives.in_place.positions import Readable
 from shared.archives.index import ENTRY, ArchiveIndex, Kind
 from shared.archives.indexing.collector import Collector
 from shared.archives.names.code_pages import ENOUGH, TAR_DEFAULT, decoded, encodings_of, is_utf8, plain
@@ -155,7 +156,7 @@ class Member(NamedTuple):
 
 
 def index_tar(
-    path: Path, descriptor: int, file_size: int, limits: Settings, *, end_mark_needed: bool = False
+    path: Path, file: Readable, file_size: int, limits: Settings, *, end_mark_needed: bool = False
 ) -> ArchiveIndex:
     """Validate every header and build the index; raises `TooLarge` or `Invalid` for the first bad entry.
 
@@ -164,11 +165,11 @@ def index_tar(
     """
 
     def again() -> Iterator[Member]:
-        return iter(Walk(descriptor, file_size, limits, lambda *_: None, end_mark_needed=False))
+        return iter(Walk(file, file_size, limits, lambda *_: None, end_mark_needed=False))
 
     decoder, links = Names(again), HardLinks(again, limits)
     with Collector(path, limits) as collector:
-        walk = Walk(descriptor, file_size, limits, collector.skip, end_mark_needed=end_mark_needed)
+        walk = Walk(file, file_size, limits, collector.skip, end_mark_needed=end_mark_needed)
         members = iter(walk)
         while run := list(islice(members, RUN)):
             walk.check_headers()
@@ -194,7 +195,7 @@ class Walk:
 
     def __init__(
         self,
-        descriptor: int,
+        file: Readable,
         file_size: int,
         limits: Settings,
         on_described: Callable[[str, str], None],
@@ -203,7 +204,7 @@ class Walk:
     ) -> None:
         """on_described: called with the reason and the name of each entry that holds no file."""
         self._on_described = on_described
-        self._window = Window(descriptor)
+        self._window = Window(file)
         self._file_size = file_size
         self._limits = limits
         self._end_mark_needed = end_mark_needed
@@ -392,8 +393,8 @@ def _validate(run: list[Member], names: list[str], encoded: list[bytes], limits:
 class TarEntries:
     """The entries of an open tar."""
 
-    def __init__(self, descriptor: int, archive: ArchiveIndex, limits: Settings) -> None:
-        self._window = Window(descriptor)
+    def __init__(self, file: Readable, archive: ArchiveIndex, limits: Settings) -> None:
+        self._window = Window(file)
         self._rows = Rows(archive.entries)
         self._max_entry_bytes = limits.max_entry_bytes
 

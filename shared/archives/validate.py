@@ -9,21 +9,22 @@ from pathlib import Path
 from shared.archives import arrays
 from shared.archives.arrays import holds_arrays, index_array, index_npz
 from shared.archives.decompress import packing_of, unpack_in_place
-from shared.archives.folder import index_folder
-from shared.archives.index import ArchiveIndex
+from shared.archives.in_place.folder import index_folder
+from shared.archives.in_place.objects import index_stored
+from shared.archives.index import ArchiveIndex, Source
 from shared.archives.signatures import refused
 from shared.archives.tar import index_tar, is_tar
 from shared.archives.zip import index_zip
 from shared.archives.zip_directory import find_directory
 from shared.errors import UnsupportedType
 from shared.runtime.settings import Settings
-from shared.storage.sources.local import PinnedFile
+from shared.storage.sources.stored import PinnedObject
 
 ACCEPTED = "a zip or a tar (plain, .gz or .zst) of images, or an .npy or .npz of them"
 START = 512
 
 
-def validate(path: Path, limits: Settings, source: PinnedFile | None = None) -> ArchiveIndex:
+def validate(path: Path, limits: Settings, source: Source | None = None) -> ArchiveIndex:
     """Validate an uploaded file and return its index.
 
     A compressed tar and a compressed array in an `.npz` allow no random access: their unpacked content replaces the
@@ -31,10 +32,12 @@ def validate(path: Path, limits: Settings, source: PinnedFile | None = None) -> 
     with the name of the first entry that breaks a rule, and `StorageFull`.
 
     source: the file or folder of this server's disk to which `path` is a link. It is read in place, unless it had to be
-    unpacked; raises `Conflict` if it changed meanwhile.
+    unpacked; raises `Conflict` if it changed meanwhile. Or the object or prefix of a store, without a file at `path`.
     """
     if source is None:
         return _index(path, limits)
+    if isinstance(source, PinnedObject):
+        return replace(index_stored(path, source, limits), source=source)
     index = index_folder(path, source, limits) if source.is_folder else _index(path, limits)
     source.check()
     return replace(index, source=source) if path.is_symlink() else index

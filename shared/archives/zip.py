@@ -36,6 +36,7 @@ from shared.archives.entries import (
     too_long,
     validate_names,
 )
+from shared.archives.in_place.positions import Readable
 from shared.archives.index import ENTRY, ArchiveIndex, Entry, Kind
 from shared.archives.indexing.collector import Collector
 from shared.archives.indexing.sorting import ExternalSort
@@ -79,22 +80,22 @@ class Run(NamedTuple):
     names: list[bytes]
 
 
-def index_zip(path: Path, descriptor: int, file_size: int, directory: Directory, limits: Settings) -> ArchiveIndex:
+def index_zip(path: Path, file: Readable, file_size: int, directory: Directory, limits: Settings) -> ArchiveIndex:
     """Validate the central directory and build the index; raises `TooLarge` or `Invalid` for the first bad entry.
 
     path: the archive, beside which the index is written.
     """
     try:
-        return _index(path, descriptor, file_size, directory, limits, _runs_in_order(descriptor, directory))
+        return _index(path, file, file_size, directory, limits, _runs_in_order(file, directory))
     except OutOfOrder:
-        runs = _runs_with_sorted_ends(path, descriptor, directory)
-        return _index(path, descriptor, file_size, directory, limits, runs)
+        runs = _runs_with_sorted_ends(path, file, directory)
+        return _index(path, file, file_size, directory, limits, runs)
 
 
 def _index(
-    path: Path, descriptor: int, file_size: int, directory: Directory, limits: Settings, runs: Iterator[Run]
+    path: Path, file: Readable, file_size: int, directory: Directory, limits: Settings, runs: Iterator[Run]
 ) -> ArchiveIndex:
-    decoder, overlap = Names(descriptor, directory, limits), Overlap(file_size)
+    decoder, overlap = Names(file, directory, limits), Overlap(file_size)
     with Collector(path, limits) as collector:
         for block, run, stored_names in runs:
             names = decoder.of(block, stored_names)
@@ -108,18 +109,18 @@ def _index(
         return collector.build_index(Kind.ZIP)
 
 
-def _runs(descriptor: int, directory: Directory) -> Iterator[Run]:
+def _runs(file: Readable, directory: Directory) -> Iterator[Run]:
     """Yield the directory's entries without their ends."""
-    for block in blocks(descriptor, directory):
+    for block in blocks(file, directory):
         run = _run(block, directory)
         run["raw_length"] = block.records["name_length"]
         yield Run(block, run, raw_names(block))
 
 
-def _runs_in_order(descriptor: int, directory: Directory) -> Iterator[Run]:
+def _runs_in_order(file: Readable, directory: Directory) -> Iterator[Run]:
     """Yield the directory's entries; an entry ends at the next one. Raises `OutOfOrder`."""
     before: Run | None = None
-    for run in _runs(descriptor, directory):
+    for run in _runs(file, directory):
         offsets, ends = run.entries["offset"], run.entries["end"]
         if (offsets[1:] < offsets[:-1]).any():
             raise OutOfOrder
@@ -135,13 +136,13 @@ def _runs_in_order(descriptor: int, directory: Directory) -> Iterator[Run]:
         yield before
 
 
-def _runs_with_sorted_ends(path: Path, descriptor: int, directory: Directory) -> Iterator[Run]:
+def _runs_with_sorted_ends(path: Path, file: Readable, directory: Directory) -> Iterator[Run]:
     """Yield the directory's entries in its order; an entry ends at the one with the next offset."""
     by_offset = ExternalSort(BY_OFFSET, path.with_name("offsets"))
     by_number = ExternalSort(BY_NUMBER, path.with_name("ends"))
     try:
         count = 0
-        for run in _runs(descriptor, directory):
+        for run in _runs(file, directory):
             by_offset.add(key=run.entries["offset"], number=range(count, count + len(run.entries)))
             count += len(run.entries)
         last = np.empty(0, BY_OFFSET)
@@ -151,7 +152,7 @@ def _runs_with_sorted_ends(path: Path, descriptor: int, directory: Directory) ->
             last = rows[-1:].copy()
         by_number.add(key=last["number"], end=np.full(len(last), directory.start))
         ends, chunks = np.empty(0, np.int64), by_number.chunks()
-        for run in _runs(descriptor, directory):
+        for run in _runs(file, directory):
             while len(ends) < len(run.entries):
                 ends = np.concatenate([ends, next(chunks)["end"]])
             run.entries["end"], ends = ends[: len(run.entries)], ends[len(run.entries) :]
@@ -241,8 +242,8 @@ def raw_names(block: Block) -> list[bytes]:
 class Names:
     """The names of a zip's entries as text."""
 
-    def __init__(self, descriptor: int, directory: Directory, limits: Settings) -> None:
-        self._descriptor = descriptor
+    def __init__(self, file: Readable, directory: Directory, limits: Settings) -> None:
+        self._file = file
         self._directory = directory
         self._limits = limits
 
@@ -277,7 +278,7 @@ class Names:
     def _encodings(self) -> dict[int, tuple[str, ...]]:
         """The encodings of the names without the flag of UTF-8, by the system of the program that wrote them."""
         parts: dict[int, set[bytes]] = {}
-        for block in blocks(self._descriptor, self._directory):
+        for block in blocks(self._file, self._directory):
             for name, flags, system in zip(raw_names(block), *_flags_and_systems(block), strict=True):
                 if not (name.isascii() or flags & UTF8):
                     found = parts.setdefault(system, set())
@@ -354,8 +355,8 @@ def entry_damaged(what: str) -> Malformed:
 class ZipEntries:
     """The entries of an open zip."""
 
-    def __init__(self, descriptor: int, archive: ArchiveIndex, limits: Settings) -> None:
-        self._window = Window(descriptor)
+    def __init__(self, file: Readable, archive: ArchiveIndex, limits: Settings) -> None:
+        self._window = Window(file)
         self._rows = Rows(archive.entries)
         self._names = StoredNames(archive.names)
         self._max_entry_bytes = limits.max_entry_bytes

@@ -5,7 +5,6 @@ If other bytes precede the archive, its offsets count from the archive's start, 
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.archives.in_place.positions import Readable, read_at
 from shared.errors import Invalid
 
 END = struct.Struct("<4s4H2LH")  # disks, entries on this disk and in all, size, offset, comment's length
@@ -76,10 +76,10 @@ def damaged(what: str) -> Invalid:
     return Invalid("archive_damaged", f"the zip archive cannot be read: {what}")
 
 
-def find_directory(descriptor: int, file_size: int) -> Directory | None:
+def find_directory(file: Readable, file_size: int) -> Directory | None:
     """Find the central directory; returns None if the file is not a zip, and raises `Invalid` if it is damaged."""
     tail_start = max(0, file_size - END.size - MAX_COMMENT)
-    tail = os.pread(descriptor, file_size - tail_start, tail_start)
+    tail = read_at(file, tail_start, file_size - tail_start)
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or len(tail) - at < END.size:
         return None
@@ -87,7 +87,7 @@ def find_directory(descriptor: int, file_size: int) -> Directory | None:
     if at + END.size + comment > len(tail):
         raise damaged("its comment is cut short")
     end, mask = tail_start + at, 0xFFFF
-    if record := _end64(descriptor, end):
+    if record := _end64(file, end):
         claimed = (disk, directory_disk, here, count, size, offset)
         end, (disk, directory_disk, here, count, size, offset) = record
         limits = (0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, MANY, MANY)
@@ -102,12 +102,12 @@ def find_directory(descriptor: int, file_size: int) -> Directory | None:
     return Directory(end - size, size, end - size - offset, count, mask)
 
 
-def _end64(descriptor: int, end: int) -> tuple[int, tuple[int, ...]] | None:
+def _end64(file: Readable, end: int) -> tuple[int, tuple[int, ...]] | None:
     """Return the offset and fields of the zip64 end record before the plain one at `end`; None if it has none."""
     start = end - END64_LOCATOR.size - END64.size
     if start < 0:
         return None
-    both = os.pread(descriptor, END64.size + END64_LOCATOR.size, start)
+    both = read_at(file, start, END64.size + END64_LOCATOR.size)
     if len(both) < END64.size + END64_LOCATOR.size:
         return None
     magic, length, _, _, disk, directory_disk, here, count, size, offset = END64.unpack_from(both)
@@ -119,20 +119,20 @@ def _end64(descriptor: int, end: int) -> tuple[int, tuple[int, ...]] | None:
     return start, (disk, directory_disk, here, count, size, offset)
 
 
-def first_name(descriptor: int, directory: Directory) -> bytes:
+def first_name(file: Readable, directory: Directory) -> bytes:
     """Return the name of the first entry; empty if the directory has no entries."""
-    start = os.pread(descriptor, min(directory.size, CENTRAL.itemsize + 0xFFFF), directory.start)
+    start = read_at(file, directory.start, min(directory.size, CENTRAL.itemsize + 0xFFFF))
     if len(start) < CENTRAL.itemsize:
         return b""
     _, length, _, _ = LENGTHS.unpack_from(start)
     return start[CENTRAL.itemsize : CENTRAL.itemsize + length]
 
 
-def blocks(descriptor: int, directory: Directory) -> Iterator[Block]:
+def blocks(file: Readable, directory: Directory) -> Iterator[Block]:
     """Yield the central directory's records in blocks; raises `Invalid` if one is damaged or their number is wrong."""
     buffer, place, count = b"", directory.start, 0
     while place < directory.end or buffer:
-        more = os.pread(descriptor, min(BLOCK, directory.end - place), place)
+        more = read_at(file, place, min(BLOCK, directory.end - place))
         place += len(more)
         buffer += more
         starts, used = _starts(buffer)

@@ -9,6 +9,7 @@ from pathlib import Path
 from shared.archives import ArchiveIndex, validate
 from shared.archives.arrays import holds_array
 from shared.archives.entries import shown
+from shared.archives.index import Source
 from shared.archives.signatures import refused
 from shared.archives.zip_directory import find_directory
 from shared.datasets.arrays.csv_images import csv_sources, read_csv
@@ -21,7 +22,6 @@ from shared.datasets.options import UploadOptions, archive_limits
 from shared.errors import FieldError, Invalid, UnsupportedType
 from shared.images.shapes import channels_of
 from shared.runtime.settings import Settings
-from shared.storage.sources.local import PinnedFile
 
 ACCEPTED = (
     "an .npz with x_train, y_train, x_test and y_test (or x and y), or a zip or tar of <class>/… with images, or"
@@ -32,11 +32,11 @@ ACCEPTED = (
 NO_ARCHIVE_OF_IMAGES = "applies to archives of images; in arrays, IDX files and CSV files every image must be readable"
 
 
-def read_upload(path: Path, limits: Settings, options: UploadOptions, source: PinnedFile | None = None) -> Content:
+def read_upload(path: Path, limits: Settings, options: UploadOptions, source: Source | None = None) -> Content:
     """Validate the file and return its content; the images are read from it on iteration, block by block.
 
-    The unpacked content of a compressed tar replaces the file. source: the file or folder to which `path` is a link.
-    Raises `UnsupportedType`, `TooLarge` or `Invalid`.
+    The unpacked content of a compressed tar replaces the file. source: the file or folder to which `path` is a link, or
+    a prefix of a store. Raises `UnsupportedType`, `TooLarge` or `Invalid`.
     """
     if source is not None and source.is_folder:
         return _read_archive(path, validate(path, archive_limits(limits), source), limits, options)

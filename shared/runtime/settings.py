@@ -29,7 +29,13 @@ from shared.runtime.cores import usable_cores
 KiB = 1024
 MiB = 1024 * 1024
 GiB = 1024 * MiB
-SECRET = {"redis_url", "webhook_secrets", "webhook_url"}  # settings that may hold a secret; error messages omit it
+SECRET = {
+    "redis_url",
+    "s3_secret_access_key",
+    "webhook_secrets",
+    "webhook_url",
+}  # settings that may hold a secret; error messages omit it
+ENDPOINT = re.compile(r"https?://[^/\s?#@]+/?")
 ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s*?#@\\]+")
 
 
@@ -80,6 +86,19 @@ class Settings(BaseSettings):
     source_allow_private: bool = Field(
         False, description="allow such downloads from private networks and from this machine, also by http:"
     )
+    import_buckets: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="buckets, or prefixes such as scans/2026/, that requests may read by s3: URLs, with commas"
+    )
+    s3_endpoint: str | None = Field(None, description="the URL of an S3-compatible store; by default Amazon S3")
+    s3_region: str = Field("us-east-1", description="the region of its buckets")
+    s3_access_key_id: str | None = Field(
+        None, description="the store's credentials; without them and without a file, those of the variables AWS_…"
+    )
+    s3_secret_access_key: SecretStr | None = None
+    s3_credentials_file: Path | None = Field(
+        None, description="a file with the credentials in a section [default], as AWS's tools have it"
+    )
+    s3_timeout: PositiveFloat = Field(30.0, description="the time for which the store may send nothing")
 
     bind: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
@@ -283,7 +302,9 @@ class Settings(BaseSettings):
     )
     max_parameters: PositiveInt = 50_000_000
 
-    @field_validator("cors_origins", "trusted_proxies", "import_folders", "export_folders", mode="before")
+    @field_validator(
+        "cors_origins", "trusted_proxies", "import_folders", "import_buckets", "export_folders", mode="before"
+    )
     @classmethod
     def _split(cls, text: object) -> object:
         return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
@@ -305,6 +326,13 @@ class Settings(BaseSettings):
         if wrong := [folder for folder in folders if not folder.is_absolute() or ".." in folder.parts]:
             raise ValueError(f"it must be absolute paths, such as /data, separated by commas; got {wrong[0]}")
         return folders
+
+    @field_validator("s3_endpoint")
+    @classmethod
+    def _check_s3_endpoint(cls, url: str | None) -> str | None:
+        if url is not None and not ENDPOINT.fullmatch(url):
+            raise ValueError("it must be https:// or http:// and a host, such as https://minio.example:9000")
+        return url and url.rstrip("/")
 
     @field_validator("webhook_url")
     @classmethod

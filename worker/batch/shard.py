@@ -82,6 +82,7 @@ class ShardWork:
         if finished is not None:
             return finished
         start, stop = self._shards[number]
+        self._contents.expect(start, stop)
         paths = self.index.paths(start, stop)
         before = self.files.before(number)
         failed = [] if before is None else _positions(paths, before)

@@ -218,6 +218,8 @@ class Runner:
         if isinstance(error, MemoryError):
             detail = f"out of memory: {str(error) or 'an allocation failed'}, {self._settings.max_tries} times"
             return JobOutcome.failed("out_of_memory", f"{detail}; {REMEDIES[job.kind]}")
+        if isinstance(error, Unavailable):  # such as an object store, whose error says what to do
+            return JobOutcome.failed(error.code, f"{error.detail}; the job was tried {self._settings.max_tries} times")
         detail = f"{type(error).__name__}: {error}; the worker's log has more"
         return JobOutcome.failed("internal_error", f"failed {self._settings.max_tries} times; the last error: {detail}")
 

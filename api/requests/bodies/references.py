@@ -18,12 +18,14 @@ from pydantic import Field, model_validator
 from api.requests.bodies.forms import options_of
 from api.requests.bodies.uploads import Upload, received
 from api.requests.validation import RequestModel, from_json
+from shared.archives.in_place.objects import is_read_in_place
 from shared.errors import FieldError, Invalid, Unavailable
 from shared.runtime.settings import Settings
 from shared.storage import durable
 from shared.storage.sources.download import DownloadLimits, redacted
 from shared.storage.sources.kept import download_kept
 from shared.storage.sources.local import local_source
+from shared.storage.sources.stored import copy_object, stored_source
 from shared.storage.uploads import space
 from shared.storage.uploads.store import UploadStore
 from shared.storage.volume import Volume
@@ -37,8 +39,10 @@ class Source(RequestModel):
     url: str = Field(
         max_length=2000,
         description="`file:` of an archive, or of a folder of images, below a folder that the server's operator has"
-        " named (GLASSBOX_IMPORT_FOLDERS), which is read in place; or `https:` of an archive, such as"
-        " `https://data.example.org/images.zip`, which is downloaded. A query, such as a signature, is in no record",
+        " named (GLASSBOX_IMPORT_FOLDERS), which is read in place; or `s3:` of an archive, `s3://bucket/images.zip`, or"
+        " of a prefix of images, `s3://bucket/images/`, in a bucket that the operator has named"
+        " (GLASSBOX_IMPORT_BUCKETS); or `https:` of an archive, such as `https://data.example.org/images.zip`, which is"
+        " downloaded. A query, such as a signature, is in no record",
     )
 
 
@@ -71,10 +75,11 @@ class Bodies:
         self._downloads = BoundedSemaphore(MOST_DOWNLOADS)
 
     @contextmanager
-    def received(self, part: str, model: type[BodyReference]) -> Iterator[Upload]:
+    def received(self, part: str, model: type[BodyReference], *, copied: bool = False) -> Iterator[Upload]:
         """Receive the request's file as `uploads.received` does, or resolve what its JSON names.
 
-        model: that of the JSON. Raises what `uploads.received`, `local_source` and `UploadStore.used` raise.
+        model: that of the JSON. copied: whether an object of a store is downloaded although it could be read in place.
+        Raises what `uploads.received`, `local_source`, `stored_source` and `UploadStore.used` raise.
         """
         if not request.is_json:
             with received(part, self._volume, self._settings) as upload:
@@ -87,36 +92,69 @@ class Bodies:
                 yield Upload(path, options, upload_id=reference.upload)
             return
         assert reference.source is not None, "the model has exactly one way"
-        with self._named(reference.source.url, options) as upload:
+        with self._named(reference.source.url, options, copied=copied) as upload:
             yield upload
 
     @contextmanager
-    def _named(self, url: str, options: Mapping[str, str]) -> Iterator[Upload]:
+    def _named(self, url: str, options: Mapping[str, str], *, copied: bool) -> Iterator[Upload]:
         scheme = url.partition(":")[0].lower() if ":" in url else ""
-        with self._downloaded(url, options) if scheme in {"https", "http"} else self._in_place(url, options) as upload:
+        if scheme == "s3":
+            named = self._of_a_store(url, options, copied=copied)
+        else:
+            named = self._downloaded(url, options) if scheme in {"https", "http"} else self._in_place(url, options)
+        with named as upload:
             yield upload
+
+    @contextmanager
+    def _of_a_store(self, url: str, options: Mapping[str, str], *, copied: bool) -> Iterator[Upload]:
+        """Pin the object or prefix; download the object if it is not read in place."""
+        settings = self._settings
+        with _of_the_field():
+            pinned = stored_source(url, settings)
+            in_place = pinned.is_folder or (not copied and is_read_in_place(pinned, settings))
+        path = durable.temporary_beside(self._volume.incoming / "source")
+        durable.make_folder(path.parent)
+        if in_place:
+            yield Upload(path, options, pinned, url)
+            return
+        try:
+            space.check(path.parent, pinned.size)
+            with self._one_download(), durable.fsynced(path) as file, _of_the_field():
+                copy_object(pinned, file, settings, self._most_bytes)
+            yield Upload(path, options, url=url)
+        finally:
+            path.unlink(missing_ok=True)
+
+    @property
+    def _most_bytes(self) -> int:
+        """The most bytes of a file that is copied to the volume."""
+        return self._settings.max_source_bytes or space.total(self._volume.root)
+
+    @contextmanager
+    def _one_download(self) -> Iterator[None]:
+        if not self._downloads.acquire(blocking=False):
+            raise Unavailable(
+                "downloads_busy", f"{MOST_DOWNLOADS} files are being downloaded already; send the request again", 10
+            )
+        try:
+            yield
+        finally:
+            self._downloads.release()
 
     @contextmanager
     def _downloaded(self, url: str, options: Mapping[str, str]) -> Iterator[Upload]:
         """Download the file to the volume."""
         settings, folder = self._settings, self._volume.incoming
         limits = DownloadLimits(
-            nbytes=settings.max_source_bytes or space.total(self._volume.root),
+            nbytes=self._most_bytes,
             seconds=settings.source_seconds,
             idle_seconds=settings.client_timeout,
             rate=settings.client_rate,
             free=lambda: shutil.disk_usage(folder).free,
             allow_private=settings.source_allow_private,
         )
-        if not self._downloads.acquire(blocking=False):
-            raise Unavailable(
-                "downloads_busy", f"{MOST_DOWNLOADS} files are being downloaded already; send the request again", 10
-            )
-        try:
-            with _of_the_field():
-                path = download_kept(url, self._owner(), folder, limits)
-        finally:
-            self._downloads.release()
+        with self._one_download(), _of_the_field():
+            path = download_kept(url, self._owner(), folder, limits)
         try:
             yield Upload(path, options, url=redacted(url))
         finally:
@@ -126,7 +164,7 @@ class Bodies:
     def _in_place(self, url: str, options: Mapping[str, str]) -> Iterator[Upload]:
         """Link to the file or folder."""
         if not url.lower().startswith("file:"):
-            raise _invalid("source_invalid", "must begin with file: or https:")
+            raise _invalid("source_invalid", "must begin with file:, s3: or https:")
         with _of_the_field():
             pinned = local_source(url, self._settings.import_folders)
         link = durable.temporary_beside(self._volume.incoming / "source")

@@ -17,10 +17,10 @@ from werkzeug.exceptions import ClientDisconnected
 from api.requests.bodies.body import ExpectedDigests, ended_early, interruption
 from api.requests.bodies.content_coding import check_coding, decoded
 from api.requests.bodies.forms import FormLimits, options_of, read_form
+from shared.archives.index import Source
 from shared.errors import Invalid, LengthRequired, Malformed, TooLarge
 from shared.runtime.settings import Settings
 from shared.storage import durable
-from shared.storage.sources.local import PinnedFile
 from shared.storage.uploads import space
 from shared.storage.volume import Volume
 
@@ -29,13 +29,14 @@ from shared.storage.volume import Volume
 class Upload:
     """A completely received file and its options, from the query parameters and the form's other parts.
 
-    source: the file or folder of this server's disk to which `path` is a link, if the request named one. url: its URL.
+    source: the file or folder of this server's disk to which `path` is a link, if the request named one; or the object
+    or prefix of a store, without a file at `path`. url: its URL.
     upload_id: the id of the resumable upload that the request named.
     """
 
     path: Path
     options: Mapping[str, str]
-    source: PinnedFile | None = None
+    source: Source | None = None
     url: str | None = None
     upload_id: str | None = None
 

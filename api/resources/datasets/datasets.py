@@ -166,7 +166,7 @@ def blueprint(
 
         `chosen` in the response says what was chosen from the images of an archive.
         """
-        with bodies.received("file", DatasetByReference) as file:
+        with bodies.received("file", DatasetByReference, copied=True) as file:
             options = from_texts(DatasetOptions, file.options)
             content = read_upload(file.path, settings, options.for_upload(), file.source)
             manifest, created = store.add(content, options.name, "upload", check=file.check)

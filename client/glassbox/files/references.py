@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from glassbox.errors import WrongArgument
 
-URL = re.compile(r"(https?|file):", re.IGNORECASE)
+URL = re.compile(r"(https?|file|s3):", re.IGNORECASE)
 
 SECONDS = 600.0  # the server downloads or lists the files before it responds
 
@@ -26,9 +26,10 @@ def reference(url: str) -> Mapping[str, Any]:
 
 
 def name_in(url: str) -> Path:
-    """Return the last part of a URL's path, without a query. Raises `WrongArgument` if it is not a URL."""
+    """Return the last part of a URL's path, without a query, or a bucket. Raises `WrongArgument` if it is not a URL."""
     try:
-        path = urlsplit(url).path
+        parts = urlsplit(url)
     except ValueError as error:
         raise WrongArgument(f"{url} is not a URL: {error}") from error
-    return Path(PurePosixPath(unquote(path)).name or "data")
+    bucket = parts.netloc if parts.scheme == "s3" else ""
+    return Path(PurePosixPath(unquote(parts.path)).name or bucket or "data")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.errors import NotInstalled
 from shared.runtime.settings import KiB, MiB, SecretError
-from shared.storage.objects.faults import ObjectChanged, StoreUnavailable, faults_of
+from shared.storage.objects.faults import ObjectChanged, StoreRefused, StoreUnavailable, faults_of
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -63,7 +63,7 @@ class StoredObject:
 def open_bucket(name: str, access: StoreAccess) -> Bucket:
     """Return the bucket, with one pool of connections in this process. Sends no request.
 
-    Raises `NotInstalled` if the server does not have the package.
+    Raises `NotInstalled` if the server does not have the package, and `StoreRefused` for a wrong credentials file.
     """
     return Bucket(name, access)
 
@@ -81,6 +81,11 @@ class Bucket:
                 " the server, or upload the file",
             ) from error
         endpoint, file = access.endpoint, access.credentials_file
+        if file:
+            try:
+                credentials_in(file)
+            except SecretError as error:
+                raise StoreRefused(f"s3://{name}/", f"GLASSBOX_S3_CREDENTIALS_FILE: {error}") from error
         config: dict[str, Any] = {"region": access.region}
         if endpoint:
             config["endpoint"] = endpoint

@@ -69,7 +69,7 @@ def faults_of(place: str, seconds: float) -> Iterator[None]:
 def _of_other(place: str, error: Exception, seconds: float) -> StoreError:
     text = str(error)
     status = int(match[1]) if (match := STATUS.search(text)) else None
-    log.info("a request for %s failed: %s", place, text.partition("\n")[0])
+    log.info("the request to the store failed: %s: %s", place, text.partition("\n")[0])
     if status == 416:
         return ObjectChanged(place, "is shorter than it was")
     if "NoSuchBucket" in text:

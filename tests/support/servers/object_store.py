@@ -11,22 +11,34 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from shared.storage.objects.bucket import Bucket, StoreAccess
 from shared.storage.objects.faults import StoreError
-from tests.support.network import free_port
+from tests.support.network import free_ports
 from tests.support.programs.processes import Process
 from tests.support.servers.http_server import QuietHandler, running_server
 from tests.support.waiting import eventually
 
 KEY, SECRET = "tests-key", "tests-secret-of-16"
-PARTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
+PARTS = (
+    "master.port",
+    "master.port.grpc",
+    "volume.port",
+    "volume.port.grpc",
+    "filer.port",
+    "filer.port.grpc",
+    "s3.port.grpc",
+)
 
 
 class ObjectStore(Process):
     """One store, with its data in `folder`; a bucket is created by the first object in it."""
 
     def __init__(self, folder: Path) -> None:
-        self.port = free_port()
+        names = ("s3.port", *PARTS)
+        ports = dict(zip(names, free_ports(len(names)), strict=True))
+        self.port = ports["s3.port"]
         identity = {
             "name": "tests",
             "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
@@ -34,10 +46,10 @@ class ObjectStore(Process):
         }
         configuration = folder / "s3.json"
         configuration.write_text(json.dumps({"identities": [identity]}))
-        ports = [f"-{name}={free_port()}" for name in (*PARTS, "s3.port.grpc")]
-        options = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", "-master.volumeSizeLimitMB=64"]
-        options += ["-s3", f"-s3.port={self.port}", f"-s3.config={configuration}", "-s3.port.iceberg=0"]
-        super().__init__("weed", [Path(sys.prefix) / "bin" / "weed", "server", *options, *ports], folder)
+        options = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", "-volume.max=200", "-metricsPort=0"]
+        options += ["-master.volumeSizeLimitMB=64", "-s3", f"-s3.config={configuration}", "-s3.port.iceberg=0"]
+        options += [f"-{name}={port}" for name, port in ports.items()]
+        super().__init__("weed", [Path(sys.prefix) / "bin" / "weed", f"-logdir={folder}", "server", *options], folder)
         try:
             eventually(self._responds, within=60.0)
         except BaseException:
@@ -59,6 +71,23 @@ class ObjectStore(Process):
             return bool(Bucket("ready", access_to(self.url)).put("ready", b"x"))
         except StoreError:
             return False
+
+
+@contextmanager
+def running_store(folder: Path) -> Iterator[ObjectStore]:
+    """Run a store, again if another program has taken one of its ports before it."""
+    for tries in range(5):
+        own = folder / str(tries)
+        own.mkdir()
+        try:
+            store = ObjectStore(own)
+        except RuntimeError:
+            if tries == 4:
+                raise
+        else:
+            with store:
+                yield store
+            return
 
 
 def access_to(url: str, **others: Any) -> StoreAccess:
@@ -97,6 +126,12 @@ class Proxy:
     def next_fault(self) -> Fault:
         """Remove and return the next fault."""
         return (self.faults.pop(0) if self.faults else self.always) or Fault()
+
+
+def faster_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let requests be repeated without long pauses."""
+    monkeypatch.setattr("shared.storage.objects.bucket.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("shared.storage.objects.bucket.LONGEST_PAUSE", 0.02)
 
 
 @contextmanager

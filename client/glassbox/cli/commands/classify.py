@@ -49,8 +49,8 @@ def classify(
         str,
         typer.Argument(
             metavar="IMAGES",
-            help="A zip, tar, .npy or .npz file of images, a folder of images, which is sent as a zip, or an https: or"
-            " file: URL that the server reads itself.",
+            help="A zip, tar, .npy or .npz file of images, a folder of images, which is sent as a zip, or an https:,"
+            " s3: or file: URL that the server reads itself.",
             show_default=False,
         ),
     ],

@@ -73,8 +73,8 @@ def upload(
         str,
         typer.Argument(
             metavar="FILE",
-            help="An .npz file, an archive with a folder of images for each class, such a folder, or an https: or file:"
-            " URL that the server reads itself.",
+            help="An .npz file, an archive with a folder of images for each class, such a folder, or an https:, s3: or"
+            " file: URL that the server reads itself.",
             show_default=False,
         ),
     ],

@@ -22,7 +22,9 @@ def sent(server: Scripted, number: int = -1) -> tuple[str, Any]:
     return request.path, json.loads(request.body)
 
 
-@pytest.mark.parametrize("url", ["https://h/a.zip", "HTTPS://h/a.zip", "http://h/a.zip", "file:///imports/a"])
+@pytest.mark.parametrize(
+    "url", ["https://h/a.zip", "HTTPS://h/a.zip", "http://h/a.zip", "file:///imports/a", "s3://b/a/"]
+)
 def test_these_texts_are_urls(url: str) -> None:
     assert is_url(url)
 
@@ -43,8 +45,10 @@ def test_classify_sends_the_url_and_not_a_file() -> None:
 def test_a_data_set_has_the_name_in_the_url() -> None:
     with scripted(document(DATASET, 201)) as server, Client(server.url) as client:
         client.datasets.upload(URL, image_shape=(28, 28))
+        client.datasets.upload("s3://pets")
         client.datasets.upload("file:///imports/pets/", "own-name")
     assert sent(server, 0) == ("/v1/datasets?name=my-pets&image_shape=28x28", {"source": {"url": URL}})
+    assert sent(server, 1) == ("/v1/datasets?name=pets", {"source": {"url": "s3://pets"}})
     assert sent(server) == ("/v1/datasets?name=own-name", {"source": {"url": "file:///imports/pets/"}})
 
 

@@ -22,7 +22,9 @@ ENTRIES = {
     "classifier": WORKER,
     "courier": ("worker/webhooks/__main__.py",),
 }
-INDEXING = {  # settings that `shared.archives` reads while it validates an upload, which only the API does
+INDEXING = {  # settings that `shared` reads while it validates an upload or a source, which only the API does
+    "import_buckets",
+    "source_seconds",
     "max_archive_entries",
     "max_compression_ratio",
     "max_expanded_bytes",
@@ -97,7 +99,8 @@ def test_the_check_gets_each_setting_that_the_environment_can_change_but_no_secr
         for name, value in SERVICES[service]["environment"].items()
         if value is None or "$" in str(value)
     }
-    secrets = {"GLASSBOX_WEBHOOK_SECRETS", *(name for name in changeable if name.startswith("OTEL_"))}
+    of_the_store = {f"GLASSBOX_S3_{name}" for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "CREDENTIALS_FILE")}
+    secrets = {"GLASSBOX_WEBHOOK_SECRETS", *of_the_store, *(name for name in changeable if name.startswith("OTEL_"))}
     elsewhere = {"GLASSBOX_REPLICAS", "GLASSBOX_TLS"}  # Compose itself checks the number; the folder is HOST_TLS
 
     assert changeable - secrets - elsewhere <= variables("check")
@@ -150,6 +153,8 @@ def test_an_unset_variable_has_the_default_of_the_code() -> None:
     assert folder == "${GLASSBOX_IMPORT_FOLDERS:+/imports}"  # where the folder of the host is mounted
     for service in ("api", "classifier"):
         assert interpolated.pop((service, "GLASSBOX_EXPORT_FOLDERS")) == "${GLASSBOX_EXPORT_FOLDERS:+/exports}"
+        file = interpolated.pop((service, "GLASSBOX_S3_CREDENTIALS_FILE"))
+        assert file == "${GLASSBOX_S3_CREDENTIALS_FILE:+/run/glassbox-s3/credentials}"
     for service in ("api", "trainer", "classifier"):  # if it is empty, OpenTelemetry treats it as unset
         assert interpolated.pop((service, "OTEL_RESOURCE_ATTRIBUTES")) == "${GLASSBOX_TRACES_ATTRIBUTES:-}"
     assert set(interpolated) == {

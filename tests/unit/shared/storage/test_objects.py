@@ -25,7 +25,16 @@ from shared.storage.objects.faults import (
 )
 from shared.storage.objects.places import ObjectPlace
 from tests.support.programs.processes import ROOT
-from tests.support.servers.object_store import KEY, SECRET, Fault, ObjectStore, Proxy, access_to, proxy_before
+from tests.support.servers.object_store import (
+    KEY,
+    SECRET,
+    Fault,
+    ObjectStore,
+    Proxy,
+    access_to,
+    faster_retries,
+    proxy_before,
+)
 
 CONTENT = bytes(range(256)) * 4
 
@@ -43,8 +52,7 @@ def stored(bucket: Bucket) -> StoredObject:
 
 @pytest.fixture
 def proxy(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    monkeypatch.setattr("shared.storage.objects.bucket.FIRST_PAUSE", 0.01)
-    monkeypatch.setattr("shared.storage.objects.bucket.LONGEST_PAUSE", 0.02)
+    faster_retries(monkeypatch)
     with proxy_before(object_store.port) as proxy:
         yield proxy
 

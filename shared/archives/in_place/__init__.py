@@ -1,0 +1,1 @@
+"""Sources that are read in place, instead of an archive on the volume: folders, objects of a store."""
