@@ -68,7 +68,7 @@ FORMATS = (
     Format("GIF", re.compile(rb"GIF8[79]a"), GifImageFile, gif.size_of, gif.essentials),
     Format(
         "TIFF",
-        re.compile(rb"II[\x2a\x2b]\0|MM\0[\x2a\x2b]"),
+        re.compile(rb"(?:II[\x2a\x2b]\0|MM\0[\x2a\x2b])(?!.{4}CR\x02)", re.DOTALL),  # not Canon's raw data
         tiff.open_tiff,
         tiff.size_of,
         needs_process=tiff.is_left_to_pillow,
@@ -92,6 +92,15 @@ UNSUPPORTED = (
     ("HEIC sequence", re.compile(rb".{4}ftyp(hev[cxms]|msf1)", re.DOTALL)),
     ("JPEG XL", re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n", re.DOTALL)),
     ("JPEG 2000", re.compile(rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n", re.DOTALL)),
+    ("Photoshop (PSD)", re.compile(rb"8BPS\0[\x01\x02]")),
+    ("SVG", re.compile(rb"(?:\xef\xbb\xbf)?\s{0,99}(?:<\?xml[^>]{0,200}>\s{0,99})?(?:<!DOCTYPE svg|<svg)[\s>]")),
+    ("ICO", re.compile(rb"\0\0[\x01\x02]\0[^\0]\0.{3}\0", re.DOTALL)),
+    ("PNM", re.compile(rb"P[1-6]\s(?:#[^\n]{0,200}\n|\s){0,9}\d{1,6}\s|P7\nWIDTH|P[Ff]\n")),
+    ("OpenEXR", re.compile(rb"v/1\x01")),
+    ("DICOM", re.compile(rb".{128}DICM", re.DOTALL)),
+    ("DDS", re.compile(rb"DDS \x7c\0\0\0")),
+    ("QOI", re.compile(rb"qoif")),
+    ("raw data of a camera", re.compile(rb".{4}ftypcrx|II\x2a\0.{4}CR\x02|IIR[OS]\x08\0|IIU\0|FUJIFILMCCD", re.DOTALL)),
 )
 """Formats that are recognized only to name them."""
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from shared.errors import Malformed
 from shared.images.decoding import decode_into
@@ -87,6 +88,13 @@ def box(brand: bytes, *more: bytes) -> bytes:
         (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(20), "JPEG XL"),
         (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(20), "JPEG 2000"),
         (b"\xff\x4f\xff\x51" + bytes(20), "JPEG 2000"),
+        (b"8BPS\0\1" + bytes(20), "Photoshop"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="x">', "SVG"),
+        (encoded(Image.new("L", (16, 16)), "ICO"), "ICO"),
+        (encoded(Image.new("L", (4, 4)), "PPM"), "PNM"),
+        (b"P2\n# made by hand\n4 4\n255\n", "PNM"),
+        (bytes(128) + b"DICM", "DICOM"),
+        (b"II*\0\x10\0\0\0CR\2\0" + bytes(20), "raw data of a camera"),
     ],
 )
 def test_a_format_that_is_not_read_is_refused_by_its_name(content: bytes, name: str) -> None:
