@@ -99,8 +99,13 @@ class UploadFolder:
             contents.truncate(size, self.read().length or 0)
 
     def last_activity(self) -> float:
-        """Return when a request last created or continued the upload. Raises `FileNotFoundError`."""
-        return self.lock.stat().st_mtime
+        """Return when a request last created or continued the upload. Raises `FileNotFoundError`.
+
+        A folder that has lost its lock, so that no request can continue it, still has an age, and expires.
+        """
+        with suppress(FileNotFoundError):
+            return self.lock.stat().st_mtime
+        return self.path.stat().st_mtime
 
     def remove(self) -> None:
         """Remove the upload with all its files."""

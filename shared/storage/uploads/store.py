@@ -21,7 +21,7 @@ from shared.storage.uploads import space
 from shared.storage.uploads.concatenation import check_parts, concatenate, join
 from shared.storage.uploads.contents import write_count
 from shared.storage.uploads.folder import UploadFolder, folder_names
-from shared.storage.uploads.lock import no_write, removed
+from shared.storage.uploads.lock import UploadLock, no_write, removed
 from shared.storage.uploads.record import Upload, UploadRecord
 from shared.storage.uploads.same_bytes import store_once
 from shared.storage.uploads.writer import UploadWriter, opened_writer
@@ -61,8 +61,7 @@ class UploadStore:
     def _create(self, owner: str, record: UploadRecord) -> Upload:
         folder = UploadFolder(self._volume, owner, record.id)
         if folder.path.exists():
-            with opened_writer(folder) as writer:
-                writer.truncate(0)
+            self._empty(folder)
             return self.find(owner, record.id)
         needed = record.length or 0
         self.check_length((record.start or 0) + needed)
@@ -72,6 +71,19 @@ class UploadStore:
         space.check(self._volume.root, needed)
         self._write_new(folder, record, needed)
         return self.find(owner, record.id)
+
+    def _empty(self, folder: UploadFolder) -> None:
+        """Remove the bytes of an upload; other uploads and batches that share them keep them."""
+        with suppress(FileNotFoundError):  # a concatenation has them
+            if folder.count.exists() or folder.data.stat().st_nlink == 1:
+                with opened_writer(folder) as writer:
+                    writer.truncate(0)
+                return
+            with UploadLock(folder):
+                empty = durable.temporary_beside(folder.data)
+                empty.touch(exist_ok=False)
+                _reserve(empty, folder.read().length or 0)
+                durable.rename(empty, folder.data)
 
     def concatenate(self, owner: str, record: UploadRecord) -> Upload:
         """Make an upload from complete partial ones, `record.parts`, whose bytes move into it.

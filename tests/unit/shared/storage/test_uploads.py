@@ -11,6 +11,7 @@ from shared.errors import Conflict, Locked, NotFound, StorageFull
 from shared.runtime.settings import Settings
 from shared.storage.names import new_id
 from shared.storage.uploads import lock, space
+from shared.storage.uploads.expiry import expire
 from shared.storage.uploads.folder import UploadFolder
 from shared.storage.uploads.record import Upload, UploadRecord
 from shared.storage.uploads.store import UploadStore
@@ -151,3 +152,34 @@ class TestSpace:
         assert store.create("bob", upload.record).offset == 0
 
         assert folder_of(volume, upload).data.stat().st_blocks == blocks
+
+    def test_repeated_creation_leaves_the_bytes_that_others_share(self, store: UploadStore, volume: Volume) -> None:
+        """As after the death of a process that had stored the whole upload, but not its response."""
+        first, again = a_new(store, owner="bob"), a_new(store, owner="eve")
+        for upload in (first, again):
+            with store.writing(upload) as writer:
+                writer.write(b"0123456789")
+        folder_of(volume, again).data.unlink()
+        os.link(folder_of(volume, first).data, folder_of(volume, again).data)
+
+        assert store.create("eve", again.record).offset == 0
+        assert folder_of(volume, first).data.read_bytes() == b"0123456789"
+
+    def test_repeated_creation_of_a_part_that_was_concatenated_changes_nothing(
+        self, store: UploadStore, volume: Volume
+    ) -> None:
+        part = store.create("bob", UploadRecord(id=new_id(), length=4, partial=True))
+        with store.writing(part) as writer:
+            writer.write(b"0123")
+        whole = store.concatenate("bob", UploadRecord(id=new_id(), parts=(part.record.id,)))
+
+        assert store.create("bob", part.record).is_complete
+        assert folder_of(volume, whole).data.read_bytes() == b"0123"
+
+    def test_folder_without_a_record_and_a_lock_expires(self, store: UploadStore, volume: Volume) -> None:
+        folder = folder_of(volume, a_new(store))
+        folder.record.unlink()
+        folder.lock.unlink()
+
+        assert list(expire(volume, time.time() + 25, expiry=10)) == [folder.path]
+        assert not folder.path.exists()

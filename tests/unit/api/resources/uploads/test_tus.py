@@ -510,6 +510,9 @@ class TestKeys:
         assert_problem(client.get(url, headers=eve), 404, "upload_not_found")
         assert_problem(send(client, url, 5, b"", headers=eve), 404, "upload_not_found")
         assert_problem(client.delete(url, headers=TUS | eve), 404, "upload_not_found")
+        part = created(client, 5, CONTENT[:5], Upload_Concat="partial", Upload_Part_Start="0", **bob)
+        assert_problem(begin(client, None, **concatenation(part), **eve), 404, "upload_not_found")
+        assert_problem(begin(client, 5, **place(part, 5), **eve), 404, "upload_not_found")
         assert_problem(begin(client, 5, **reader), 403, "scope_missing")
         assert_problem(client.get(url, headers=reader), 403, "scope_missing")
         assert client.options("/v1/uploads").status_code == 200
