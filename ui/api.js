@@ -182,7 +182,12 @@ export function upload(method, path, body, { query, headers = {}, signal, onprog
 /** Save a response as a file; a link cannot carry the key. @param {string} path @param {string} filename @param {RequestOptions} [options] */
 export async function download(path, filename, options = {}) {
   const response = await respond("GET", path, undefined, options);
-  const url = URL.createObjectURL(await response.blob());
+  saveBlob(await response.blob(), filename);
+}
+
+/** @param {Blob} blob @param {string} filename */
+export function saveBlob(blob, filename) {
+  const url = URL.createObjectURL(blob);
   const link = document.createElement("a");
   link.href = url;
   link.download = filename;

@@ -43,6 +43,7 @@ export function corrections({ key, classes, dataset, place, label, words, remove
       h("button", { type: "button", onclick: () => press(letter) }, h("kbd", letter), " ", text === null ? "remove" : name(text))),
     keys.size < classes.length && [choice, h("button", { type: "button", onclick: () => correct(picked(), choice.value) }, "Label the selected ones")]),
     count, list, undoing, adding, result);
+  element.classList.add("unsaved");
   document.addEventListener("keydown", (event) => {
     const typing = event.target instanceof Element && event.target.matches("input, textarea, select");
     if ((event.ctrlKey || event.metaKey) && event.key === "z" && !typing && made.size) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -177,6 +178,27 @@ def test_a_version_without_evaluation_still_has_its_page(models: Dashboard) -> N
     page = models.open("/ui/models/digits/3", {f"{MODEL}/versions/3/evaluation": reply})
     expect(page.get_by_role("heading", name="Provenance")).to_be_visible()
     expect(page.get_by_role("heading", name="Confusion matrix")).to_have_count(0)
+
+
+def test_a_version_is_saved_as_one_file_without_scripts_and_actions(models: Dashboard, tmp_path: Path) -> None:
+    page = models.open("/ui/models/digits/3")
+    expect(page.locator("canvas").first).to_be_visible()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save as one file").click()
+    assert saved.value.suggested_filename == "digits-3.html"
+    file = tmp_path / "digits-3.html"
+    saved.value.save_as(file)
+
+    page.goto(file.as_uri())
+
+    expect(page.get_by_role("heading", name="digits@3")).to_be_visible()
+    expect(page.get_by_role("heading", name="Confusion matrix")).to_be_visible()
+    expect(page.get_by_role("button", name="Delete")).to_have_count(0)
+    assert page.locator("script, form, canvas").count() == 0
+    assert page.locator("img").count() > 0
+    assert page.evaluate("() => getComputedStyle(document.body).fontFamily").startswith("system-ui")
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("() => document.documentElement.scrollWidth") == 390
 
 
 def test_many_classes_of_a_version_do_not_lengthen_its_page(models: Dashboard) -> None:

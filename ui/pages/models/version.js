@@ -73,7 +73,7 @@ function content(page, { version, owner, evaluation, dataset }) {
     h("p", summary(version), " Made ", ago(version.created_at), " from the data set ", dataset
       ? h("a", { href: `/ui/datasets/${encodeURIComponent(version.dataset)}` }, name(dataset.name)) : "that is deleted now", "."),
     h("p", { class: "row" }, "Aliases ", chips), notice,
-    actions(version, owner, dataset),
+    actions(page, version, owner, dataset),
     figures(version, evaluation, open),
     version.diagnosis && panel("Diagnosis", known("diagnosis"), diagnosis(version)),
     evaluation?.history.length > 0 && panel("Training", measured("history"),
@@ -102,8 +102,8 @@ function summary({ input, configuration, classes }) {
   return `${height}×${width} pixels${channels ? " in colour" : ""}, ${layers ? `${layers} (${configuration.activation})` : "no hidden layers"}, ${number(classes.length)} classes.`;
 }
 
-/** @param {any} version @param {any} owner @param {any} dataset */
-function actions(version, owner, dataset) {
+/** @param {Page} page @param {any} version @param {any} owner @param {any} dataset */
+function actions({ root }, version, owner, dataset) {
   const reference = `${version.model}@${version.version}`;
   const here = `/ui/models/${encodeURIComponent(version.model)}`;
   const glass = `/ui/glass/${encodeURIComponent(version.model)}/${version.version}`;
@@ -120,7 +120,9 @@ function actions(version, owner, dataset) {
       go(`${here}/${version.version}`);
     },
   }) }, "Delete"), "manage");
-  return h("div", lost, h("p", { class: "row" },
+  const whole = h("button", { type: "button", onclick: () => import("../../common/save.js").then(({ saveAsFile }) =>
+    saveAsFile(root, reference, `${version.model}-${version.version}.html`)).then(() => replace(lost), (error) => replace(lost, problem(error))) }, "Save as one file");
+  return h("div", { class: "unsaved" }, lost, h("p", { class: "row" },
     chip("Classify an image", `/ui/predict?model=${encodeURIComponent(reference)}`),
     chip("Classify an archive", `/ui/batches?model=${encodeURIComponent(reference)}`),
     exists(glass) && chip("Look inside", glass),
@@ -129,7 +131,7 @@ function actions(version, owner, dataset) {
       trainAgain(version.model, version.version, dataset.name, `Train again on ${plain(dataset.name)}`),
       owner.aliases.champion && owner.aliases.champion !== version.version && compareWithChampion(version.model, version.version, version.dataset)))),
     chip("Train again with …", `/ui/train?like=${encodeURIComponent(reference)}`),
-    h("span", "Weights ", save("npz"), " ", save("safetensors"), " ", save("onnx")), deletion));
+    h("span", "Weights ", save("npz"), " ", save("safetensors"), " ", save("onnx")), whole, deletion));
 }
 
 /** @param {any} version @param {any} evaluation @param {(filter: Filter) => void} open */
