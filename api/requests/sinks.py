@@ -11,8 +11,9 @@ from shared.storage.sinks.opening import open_sink
 from shared.storage.sinks.sink import CLAIM, claim
 
 SINK = (
-    "URL of an empty folder to which the results are written, such as `file:///exports/run-1/`, where the server's"
-    " operator allows it (GLASSBOX_EXPORT_FOLDERS): parts of results and of errors, then `manifest.json`"
+    "URL of an empty folder or prefix to which the results are written, `s3://bucket/run-1/` or `file:///exports/run-1/`,"
+    " where the server's operator allows it (GLASSBOX_EXPORT_BUCKETS, GLASSBOX_EXPORT_FOLDERS): parts of results and of"
+    " errors, then `manifest.json`"
 )
 SINK_FORMAT = "format of the parts in the sink; by default jsonl"
 

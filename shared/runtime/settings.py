@@ -89,6 +89,9 @@ class Settings(BaseSettings):
     import_buckets: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="buckets, or prefixes such as scans/2026/, that requests may read by s3: URLs, with commas"
     )
+    export_buckets: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="buckets, or prefixes such as results/2026/, to which batches may write results, with commas"
+    )
     s3_endpoint: str | None = Field(None, description="the URL of an S3-compatible store; by default Amazon S3")
     s3_region: str = Field("us-east-1", description="the region of its buckets")
     s3_access_key_id: str | None = Field(
@@ -303,7 +306,13 @@ class Settings(BaseSettings):
     max_parameters: PositiveInt = 50_000_000
 
     @field_validator(
-        "cors_origins", "trusted_proxies", "import_folders", "import_buckets", "export_folders", mode="before"
+        "cors_origins",
+        "trusted_proxies",
+        "import_folders",
+        "import_buckets",
+        "export_folders",
+        "export_buckets",
+        mode="before",
     )
     @classmethod
     def _split(cls, text: object) -> object:

@@ -16,7 +16,10 @@ DATABASE = 1
 @pytest.fixture(scope="session")
 def stack(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The service: gunicorn, a worker on each queue, Redis."""
-    with running_stack(tmp_path_factory.mktemp("stack"), redis_server.url(DATABASE)) as running:
+    folder = tmp_path_factory.mktemp("stack")
+    (folder / "exports").mkdir()
+    exports = str(folder / "exports")
+    with running_stack(folder, redis_server.url(DATABASE), GLASSBOX_EXPORT_FOLDERS=exports) as running:
         yield running
 
 

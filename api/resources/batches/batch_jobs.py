@@ -28,6 +28,7 @@ from shared.errors import (
     Forbidden,
     Invalid,
     NotFound,
+    NotInstalled,
     StorageFull,
     TooLarge,
     TooMany,
@@ -56,7 +57,9 @@ class BatchOptions(RequestModel):
     error_threshold: float = Field(1.0, ge=0, le=1, description="fraction of unreadable images that fails the job")
     webhook: str | None = Field(None, description=WEBHOOK)
     timeout_seconds: TimeoutSeconds | None = Field(None, description="time limit of the job in seconds")
-    sink: str | None = Field(None, max_length=2000, description=SINK, examples=["file:///exports/run-1/"])
+    sink: str | None = Field(
+        None, max_length=2000, description=SINK, examples=["s3://results/run-1/", "file:///exports/run-1/"]
+    )
     sink_format: SinkFormat | None = Field(None, description=SINK_FORMAT)
     priority: Priority | None = Field(
         None,
@@ -72,6 +75,7 @@ SINK_ERRORS = (
     error_response(Invalid, "sink_invalid", "sink_refused"),
     error_response(StorageFull, "sink_full"),
     error_response(Unavailable, "sink_unavailable"),
+    error_response(NotInstalled, "s3_not_installed"),
 )
 
 

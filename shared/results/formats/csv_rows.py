@@ -38,6 +38,9 @@ def columns(top_k: int) -> list[str]:
 
 def flat(row: Row) -> list[Any]:
     """Return a row's values in the order of the columns."""
+    if len(row["top"]) == 1:  # the usual number, without a generator
+        best = row["top"][0]
+        return [row["path"], best["label"], best["probability"]]
     return [row["path"], *(value for best in row["top"] for value in (best["label"], best["probability"]))]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from pyarrow import parquet
 
 from api.auth.keys import KeysFile, Scope, new_key
 from tests.support.data.images import png
@@ -133,6 +134,18 @@ class TestInAPipe:
         sure = glassbox("classify", "images.zip", "--model", model, "--sort-into", "sure", "--min-confidence", "1")
         assert re.search(r"^20 images copied into sure: \d+ labels?, \d+ below 1 in _unsure$", sure.out, re.MULTILINE)
         assert "--sort-into" in glassbox("classify", "images", "--model", model, "--link").err
+
+    def test_classify_names_a_folder_to_which_the_server_writes(
+        self, glassbox: Command, model: str, stack: Stack
+    ) -> None:
+        sink = stack.volume.root.parent / "exports" / "by-command"
+        parts = ("--sink", f"file://{sink}", "--sink-format", "parquet")
+        done = glassbox("classify", "images.zip", "--model", model, *parts)
+        assert done.status == 0, done.err
+        assert f"1 part in file://{sink}" in done.out
+        assert parquet.read_table(sink / "results").num_rows == 20
+        assert "name another folder" in glassbox("classify", "images.zip", "--model", model, *parts).err
+        assert "--sink URL" in glassbox("classify", "images.zip", "--model", model, *parts[2:]).err
 
     def test_classify_prints_only_rows_if_the_output_is_standard_output(self, glassbox: Command, model: str) -> None:
         done = glassbox("classify", "images.zip", "--model", model, "-o", "-", "--format", "jsonl", "--top-k", "2")

@@ -47,7 +47,13 @@ class ObjectStore(Process):
         configuration = folder / "s3.json"
         configuration.write_text(json.dumps({"identities": [identity]}))
         options = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", "-volume.max=200", "-metricsPort=0"]
-        options += ["-master.volumeSizeLimitMB=64", "-s3", f"-s3.config={configuration}", "-s3.port.iceberg=0"]
+        options += [
+            "-master.volumeSizeLimitMB=64",
+            "-s3",
+            f"-s3.config={configuration}",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+        ]
         options += [f"-{name}={port}" for name, port in ports.items()]
         super().__init__("weed", [Path(sys.prefix) / "bin" / "weed", f"-logdir={folder}", "server", *options], folder)
         try:

@@ -163,6 +163,18 @@ def test_a_batch_without_its_model_is_still_shown(batch: Dashboard) -> None:
     expect(page.get_by_role("button", name="Parquet")).to_be_visible()
 
 
+def test_the_page_says_where_the_results_are(batch: Dashboard) -> None:
+    job = batch.answers[PATH]
+    assert isinstance(job, dict)
+    sink = {"url": "s3://results/<run>/", "format": "csv", "complete": False, "parts": 3, "bytes": 9}
+    request = job["request"] | {"sink": sink["url"], "sink_format": "csv"}
+    page = batch.open(
+        f"/ui/batches/{JOB}", {PATH: job | {"request": request, "result": job["result"] | {"sink": sink}}}
+    )
+    text = "Results in s3://results/<run>/ (csv) are incomplete there: 3 parts without manifest.json."
+    expect(page.get_by_text(text)).to_be_visible()
+
+
 def test_a_batch_that_ends_while_its_page_is_read_is_shown_as_ended(batch: Dashboard) -> None:
     ended = batch.answers[PATH]
     assert isinstance(ended, dict)

@@ -85,7 +85,7 @@ def classify(
         str | None,
         typer.Option(
             metavar="URL",
-            help="Empty folder to which the server writes the results, file:///exports/run-1/.",
+            help="Empty prefix or folder to which the server writes the results: s3://bucket/run-1/, file:///exports/run-1/.",
             show_default=False,
         ),
     ] = None,
@@ -192,7 +192,8 @@ def summarize(job: Job, output: str | None) -> None:
         f" {result.images_per_second:,.0f} images/s{matched}{unread}"
     )
     if result.sink is not None:
-        summary += f"; {result.sink.parts:,} parts in {result.sink.url}"
+        parts = result.sink.parts
+        summary += f"; {parts:,} {'part' if parts == 1 else 'parts'} in {result.sink.url}"
     if output == "-":
         say(summary)
     elif output:

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -20,7 +20,8 @@ from shared.errors import GlassboxError, StorageFull, Unavailable
 from shared.jobs import Job, State
 from shared.jobs.outcome import SinkResult
 from shared.registry import Registry
-from shared.runtime.settings import Settings
+from shared.runtime.settings import MiB, Settings
+from shared.storage.objects.bucket import Bucket
 from shared.storage.sinks.folder import FolderSink
 from shared.storage.sinks.sink import Chunks
 from tests.support.data.archives import zip_of
@@ -31,7 +32,10 @@ from tests.support.objects.batches import Batches, paths
 from tests.support.objects.bench import WorkBench
 from tests.support.objects.jobs import batch_result
 from tests.support.objects.models import publish
+from tests.support.objects.sinks import settings_of
+from tests.support.servers.object_store import Fault, ObjectStore, Proxy, access_to, proxy_before
 from worker.batch import export
+from worker.batch.export import rows_as
 
 IMAGES, _ = easy_images(10, seed=3)
 FILES = {f"{number:02d}.png": png(image) for number, image in enumerate(IMAGES)}
@@ -236,6 +240,69 @@ class TestFaults:
         assert ended.state is State.FAILED
         assert files_below(exports / "run") == ["_job.json"]
         assert sink_of(ended)["parts"] == 0
+
+
+class TestStores:
+    @pytest.fixture
+    def proxy(self, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+        monkeypatch.setattr("shared.storage.objects.bucket.FIRST_PAUSE", 0.01)
+        monkeypatch.setattr("shared.storage.objects.bucket.LONGEST_PAUSE", 0.02)
+        with proxy_before(object_store.port) as proxy:
+            yield proxy
+
+    @pytest.fixture
+    def stored(self, batches: Batches, proxy: Proxy) -> Batches:
+        settings = batches.bench.settings.model_copy(update=settings_of(proxy.url, "sinks-worker"))
+        return Batches(WorkBench(settings))
+
+    @pytest.fixture
+    def bucket(self, object_store: ObjectStore) -> Bucket:
+        bucket = Bucket("sinks-worker", access_to(object_store.url))
+        bucket.put("other", b"1")
+        return bucket
+
+    def names(self, bucket: Bucket, prefix: str) -> list[str]:
+        return [found.key.removeprefix(prefix) for page in bucket.pages(prefix) for found in page]
+
+    def test_results_are_written_below_a_prefix(self, stored: Batches, bucket: Bucket) -> None:
+        ended = stored.run(zip_of(FILES | DAMAGED), sink="s3://sinks-worker/a/run", sink_format="parquet")
+
+        assert ended.state is State.COMPLETED_WITH_ERRORS
+        parts = [f"{kind}/part-0000{number}.parquet" for kind in ("errors", "results") for number in (0, 1)]
+        assert self.names(bucket, "a/run/") == ["_job.json", *parts[:2], "manifest.json", *parts[2:]]
+        found = json.loads(bucket.read(bucket.stat("a/run/manifest.json"), 0, MiB))
+        for part in found["parts"]["results"]:
+            content = bucket.read(bucket.stat(f"a/run/{part['name']}"), 0, MiB)
+            assert hashlib.sha256(content).hexdigest() == part["sha256"]
+        assert sink_of(ended).get("manifest") == "s3://sinks-worker/a/run/manifest.json"
+
+    def test_store_that_fails_in_the_middle_fails_the_job_and_a_retry_continues(
+        self, stored: Batches, bucket: Bucket, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fails(*arguments: Any) -> Iterator[bytes]:
+            proxy.always = Fault(status=503)
+            return rows_as(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(export, "rows_as", fails)
+            failed = stored.run(zip_of(FILES), sink="s3://sinks-worker/b/run/")
+        assert failed.error is not None
+        assert (failed.state, failed.error["code"]) == (State.FAILED, "sink_unavailable")
+        assert "the store answers 503 (SlowDown)" in failed.error["detail"]
+        assert self.names(bucket, "b/run/") == ["_job.json"]
+        proxy.always = None
+
+        ended = stored.retry(failed)
+
+        assert (ended.state, sink_of(ended)["complete"]) == (State.SUCCEEDED, True)
+
+    def test_right_that_was_taken_away_fails_the_job_before_it_begins(self, stored: Batches, proxy: Proxy) -> None:
+        proxy.always = Fault(status=403)
+
+        failed = stored.run(zip_of(FILES), sink="s3://sinks-worker/c/run/")
+
+        assert failed.error is not None
+        assert (failed.error["code"], stored.files(failed).in_order()) == ("sink_refused", [])
 
 
 def failing(after: int, *errors: BaseException, at_failure: Callable[[], object] = lambda: None) -> Callable[..., None]:

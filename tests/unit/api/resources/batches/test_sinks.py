@@ -15,6 +15,7 @@ from shared.jobs import JobStore, Kind, State
 from shared.registry import ModelVersion
 from shared.runtime.settings import Settings
 from shared.storage import durable
+from shared.storage.objects.bucket import Bucket
 from shared.storage.volume import Volume
 from tests.support.data.archives import zip_of
 from tests.support.data.files import files_below
@@ -23,7 +24,9 @@ from tests.support.data.npz import easy_images
 from tests.support.objects.batches import Batches
 from tests.support.objects.bench import WorkBench
 from tests.support.objects.jobs import batch_result
+from tests.support.objects.sinks import settings_of
 from tests.support.problems import assert_problem, parameters
+from tests.support.servers.object_store import ObjectStore, access_to
 
 ARCHIVE = zip_of({f"{number}.png": png(image) for number, image in enumerate(easy_images(6)[0])})
 
@@ -36,8 +39,11 @@ def exports(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def settings(settings: Settings, exports: Path) -> Settings:
-    return settings.model_copy(update={"export_folders": (exports,), "shard_images": 4})
+def settings(settings: Settings, exports: Path, request: pytest.FixtureRequest) -> Settings:
+    changed: dict[str, Any] = {"export_folders": (exports,), "shard_images": 4}
+    if "object_store" in request.fixturenames:
+        changed |= settings_of(request.getfixturevalue("object_store").url, "sinks-api")
+    return settings.model_copy(update=changed)
 
 
 @pytest.fixture
@@ -86,7 +92,10 @@ def test_json_of_a_reference_may_name_a_sink(
         ("/exports/run", 422, "sink_invalid"),
         ("file:///exports/../run", 422, "sink_invalid"),
         ("file://host/run", 422, "sink_invalid"),
+        ("s3://No_bucket/run/", 422, "sink_invalid"),
+        ("s3://results/a//b/", 422, "sink_invalid"),
         ("file:///elsewhere/run", 403, "sink_not_allowed"),
+        ("s3://results/run/", 403, "sink_not_allowed"),
         ("file://{exports}-2/run", 403, "sink_not_allowed"),
     ],
 )
@@ -98,7 +107,8 @@ def test_place_that_is_not_named_is_refused(
     if code == "sink_invalid":
         assert parameters(problem) == ["sink"]
     else:
-        assert "GLASSBOX_EXPORT_FOLDERS" in problem["detail"]
+        setting = "GLASSBOX_EXPORT_BUCKETS" if sink.startswith("s3") else "GLASSBOX_EXPORT_FOLDERS"
+        assert setting in problem["detail"]
     assert files_below(exports, volume.incoming) == []
 
 
@@ -136,6 +146,19 @@ def test_folder_that_is_not_mounted_is_named(submit: Any, exports: Path) -> None
     problem = assert_problem(submit(f"file://{exports}/run/"), 404, "sink_not_found")
 
     assert "GLASSBOX_EXPORT_FOLDERS" in problem["detail"]
+
+
+def test_prefix_is_claimed_in_a_bucket_that_exists(client: FlaskClient, submit: Any, object_store: ObjectStore) -> None:
+    bucket = Bucket("sinks-api", access_to(object_store.url))
+    assert_problem(submit("s3://sinks-api/run"), 404, "sink_not_found")
+    bucket.put("other", b"1")
+
+    accepted = submit("s3://sinks-api/run")
+
+    assert accepted.status_code == 202, accepted.text
+    assert accepted.get_json()["id"].encode() in bucket.read(bucket.stat("run/_job.json"), 0, 200)
+    assert_problem(submit("s3://sinks-api/run/"), 409, "sink_not_empty")
+    assert_problem(submit("s3://sinks-api-2/run/"), 403, "sink_not_allowed")
 
 
 @pytest.mark.parametrize(
