@@ -177,8 +177,11 @@ class Transport:
         except httpx.InvalidURL as error:
             raise NotReachable(f"{self.url!r} is not the URL of a server: {error}") from error
 
-    def _repeated(self, send: Callable[[], T], retries: Retries, in_use: Retries | None = None) -> T:
-        """Return what `send` returns. in_use: retries while the server still handles the previous attempt."""
+    def _repeated(self, send: Callable[[], T], retries: Retries, long: Retries | None = None) -> T:
+        """Return what `send` returns.
+
+        long: retries once the server has begun to handle a long request, also if it is restarted meanwhile.
+        """
         failures, waited = 0, 0.0
         while True:
             try:
@@ -186,8 +189,8 @@ class Transport:
             except (NotReachable, Refused) as error:
                 if isinstance(error, Refused) and error.status not in TRANSIENT and error.code != IN_USE:
                     raise
-                if isinstance(error, Refused) and error.code == IN_USE and in_use is not None:
-                    retries = in_use
+                if long is not None and _was_begun(error):
+                    retries = long
                 failures += 1
                 pause = retries.pause(failures, waited, getattr(error, "retry_after", None))
                 if pause is None:
@@ -221,6 +224,12 @@ class Transport:
 
     def _unreachable(self, error: httpx.TransportError, what: str) -> NotReachable:
         return NotReachable(f"{self.url} {what}: {str(error) or type(error).__name__}")
+
+
+def _was_begun(error: NotReachable | Refused) -> bool:
+    """Return whether the server received the request, and handles it, or has died while it did."""
+    lost = isinstance(error.__cause__, httpx.RemoteProtocolError | httpx.ReadError | httpx.ReadTimeout)
+    return lost or (isinstance(error, Refused) and error.code == IN_USE)
 
 
 def _given(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -73,13 +73,15 @@ def test_a_creation_is_retried_with_the_same_idempotency_key(quick: Retries) -> 
 def test_a_creation_that_the_server_handles_for_long_is_waited_for(
     quick: Retries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As if a proxy gave up, and the server is not ready for as many more attempts as `quick` has."""
+    """As if a proxy gave up, or the server died, and it is not ready for more attempts than `quick` has."""
     monkeypatch.setattr(module, "STILL_RUNNING", replace(quick, attempts=1000))
     in_use = [problem(409, "idempotency_key_in_use")] * (2 * quick.attempts)
-    with served(quick, problem(504, "gateway_timeout"), *in_use, document({"id": "1"}, 202)) as (server, transport):
-        created = transport.create("/v1/batch-jobs", document={"upload": "u"}, read_timeout=600.0)
-        assert created == {"id": "1"}
-        assert len(server.requests) == 2 + len(in_use)
+    for lost in (problem(504, "gateway_timeout"), broken()):
+        with served(quick, lost, *in_use, broken(), document({"id": "1"}, 202)) as (server, transport):
+            created = transport.create("/v1/batch-jobs", document={"upload": "u"}, read_timeout=600.0)
+            assert created == {"id": "1"}
+            assert len(server.requests) == 3 + len(in_use)
+            assert len({request.headers["idempotency-key"] for request in server.requests}) == 1
 
 
 def test_a_change_without_an_idempotency_key_is_sent_once(quick: Retries) -> None:
