@@ -59,9 +59,9 @@ DESCRIPTIVE = frozenset(b"VDNAEI")
 access list, extended attributes and inode metadata."""
 
 
-def damaged(what: str) -> Invalid:
+def damaged(what: str, remedy: str = "copy it or pack it again") -> Invalid:
     """Return the error for a tar whose structure is wrong."""
-    return Invalid("archive_damaged", f"the tar archive cannot be read: {what}")
+    return Invalid("archive_damaged", f"the tar archive cannot be read: {what}; {remedy}")
 
 
 def is_tar(start: bytes) -> bool:
@@ -304,7 +304,7 @@ class Walk:
             zeros = len(content) - len(content.lstrip(b"\0"))
             if zeros < len(content):
                 if is_tar(self._window.read(place + zeros // BLOCK * BLOCK, BLOCK)):
-                    raise damaged("another tar follows its end mark; send joined archives one by one")
+                    raise damaged("another tar follows its end mark", "send joined archives one by one")
                 return
             place += len(content)
 

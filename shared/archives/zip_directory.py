@@ -71,9 +71,12 @@ class Block:
     records: NDArray[np.void]  # (n,) of CENTRAL
 
 
-def damaged(what: str) -> Invalid:
+JOIN = "join the parts into one archive"
+
+
+def damaged(what: str, remedy: str = "copy it or pack it again") -> Invalid:
     """Return the error for a zip whose structure is wrong."""
-    return Invalid("archive_damaged", f"the zip archive cannot be read: {what}")
+    return Invalid("archive_damaged", f"the zip archive cannot be read: {what}; {remedy}")
 
 
 def find_directory(file: Readable, file_size: int) -> Directory | None:
@@ -96,7 +99,7 @@ def find_directory(file: Readable, file_size: int) -> Directory | None:
                 raise damaged("its two end records disagree")
         mask = -1
     if (disk, directory_disk) != (0, 0) or here != count:
-        raise damaged("it is one part of a multi-part archive")
+        raise damaged("it is one part of a multi-part archive", JOIN)
     if size + offset > end:
         raise damaged("its central directory is cut short")
     return Directory(end - size, size, end - size - offset, count, mask)
