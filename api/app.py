@@ -80,10 +80,11 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings.max_crashes,
         files,
         settings.record_seconds,
+        settings.max_processes_per_key,
     )
     task_queue = TaskQueue(celery_app(settings), redis)
     idempotency_keys = IdempotencyKeys(redis, settings.idempotency_seconds, settings.idempotency_lease_seconds)
-    reasons = WaitingReasons(redis, task_queue, gauge)
+    reasons = WaitingReasons(redis, job_store, task_queue, gauge)
     submission = Submission(
         job_store,
         task_queue,

@@ -76,7 +76,8 @@ def blueprint(
     routes = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
     def view(job: Job) -> JobView:
-        return job_view(job, waiting=reasons.of(job))
+        waiting = reasons.of(job)
+        return job_view(job, waiting=waiting, place=reasons.place(job, waiting))
 
     def in_blocks(ids: Iterator[str], most: int) -> Iterator[Job]:
         """Yield the jobs. Their records are read in blocks, because a page of large ones ends early."""

@@ -17,6 +17,7 @@ from shared.datasets import Manifest
 from shared.datasets.manifest import Duplicates, Provenance
 from shared.images.shapes import Shape
 from shared.jobs import Job
+from shared.jobs.capacity.sharing.places import Place
 from shared.jobs.outcome import Baselines, Finding, Interval, Metrics, Waiting
 from shared.jobs.store import Event
 from shared.jobs.view import JobDocument, Links, Time, job_document
@@ -54,13 +55,23 @@ class JobView(JobDocument):
 
 
 def job_view(
-    job: Job, warnings: list[str] | None = None, waiting: Waiting | None = None, skipped: Skipped | None = None
+    job: Job,
+    warnings: list[str] | None = None,
+    waiting: Waiting | None = None,
+    skipped: Skipped | None = None,
+    place: Place | None = None,
 ) -> JobView:
     """Return the JSON of `/v1/jobs/{id}`, with what only the response to the submission has."""
     view = cast("JobView", job_document(job))
     if skipped is not None:
         view["skipped"] = skipped
     view["waiting"] = waiting or view["waiting"]
+    if place is not None:
+        view["progress"] |= {
+            "place": place.place,
+            "starts_in_seconds": place.starts_in_seconds,
+            "eta_seconds": place.ends_in_seconds,
+        }
     if warnings:
         view["warnings"] = [*warnings, *view.get("warnings", [])]
     return view

@@ -38,12 +38,18 @@ SUCCESS = frozenset({"succeeded", "completed_with_errors"})
 
 @dataclass(frozen=True)
 class JobProgress:
-    """A job's progress. eta_seconds: estimated remaining time, or None if it is unknown."""
+    """A job's progress. eta_seconds: estimated remaining time, or None if it is unknown.
+
+    place: of a queued job, 1 if it is next in its queue; None if it cannot start now. starts_in_seconds: the estimated
+    time until its start, or None if it is unknown.
+    """
 
     done: int
     total: int
     unit: str
     eta_seconds: float | None
+    place: int | None = None
+    starts_in_seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from shared.jobs import feed, index, keys
 from shared.jobs.capacity import sharing
 from shared.jobs.capacity.counters import BOUNDS
 from shared.jobs.capacity.sharing import Line
+from shared.jobs.capacity.sharing.places import Place, places
 from shared.jobs.index import EVERY_JOB, JobFilter, JobIndex, digests_of, labels_of
 from shared.jobs.outcome import JobError, LiveFinding, Metrics, Result
 from shared.jobs.record import Job, Kind, Progress, encode_fields
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 SCRIPTS = Path(__file__).parent / "scripts"
 ACTIVE = frozenset(str(state) for state in State if not state.is_terminal)
 MANY = 1000  # the most jobs that one call returns or changes
+ESTIMATED = 200  # the most queued jobs whose starts are estimated
 MAX_DETAIL = 2000  # characters of an error's detail in a job's record
 PAGE = 100  # records that are read at once
 MAX_EVENTS = 2000  # about the most that a job's log keeps, the newest
@@ -319,6 +321,18 @@ class JobStore:
     def held_back(self, kind: Kind) -> str | None:
         """Return the job that may start in this kind's queue, if a limit may have held it back before."""
         return self._line.next("", kind) if self._limits_processes else None
+
+    def places(self, kind: Kind, processes: int) -> dict[str, Place]:
+        """Return the places of the queued jobs that may start in this kind's queue, by their ids.
+
+        processes: those that are online. Of a line of more than `MANY` jobs, the others have no place.
+        """
+        line, used, running = self._line.snapshot(kind, MANY)
+        estimated = [job.id for job in line] if len(line) <= ESTIMATED else []
+        records = {job.id: job for job in self.many([*estimated, *running])}
+        started = [records[job_id] for job_id in running if job_id in records]
+        queued = {job_id: records[job_id] for job_id in estimated if job_id in records}
+        return places([job for job in line if not estimated or job.id in queued], used, started, queued, processes)
 
     def count_of_key(self, key: str | None) -> int:
         """Return how many jobs of an API key are queued or running; None is that of the jobs without a key."""

@@ -29,12 +29,18 @@ Links = Annotated[dict[str, str], Field(description="paths of related resources"
 
 
 class ProgressView(TypedDict):
-    """How far a job is: `done` of `total`, and an estimate of the seconds until its end, null if it is unknown."""
+    """How far a job is: `done` of `total`, and an estimate of the seconds until its end, null if it is unknown.
+
+    Of a queued job also its `place`: 1 for the job that is next in its queue, null if it cannot start now; and
+    `starts_in_seconds`, an estimate from the rates of the running jobs, null if it is unknown.
+    """
 
     done: int
     total: int
     unit: str
     eta_seconds: float | None
+    place: NotRequired[int | None]
+    starts_in_seconds: NotRequired[float | None]
 
 
 class JobDocument(TypedDict):

@@ -46,13 +46,21 @@ def test_jobs_are_listed_with_state_result_and_links(dashboard: Dashboard) -> No
         "progress": {"done": 3, "total": 10, "unit": "epochs", "eta_seconds": 7.2},
     }
     failed = {"state": "failed", "result": None, "error": {"code": "out_of_memory", "detail": "set GLASSBOX_MEMORY"}}
-    page = dashboard.open("/ui/", {"/v1/jobs": jobs_of(dashboard, {}, failed, running)})
+    waits = {
+        "state": "queued",
+        "result": None,
+        "started_at": None,
+        "finished_at": None,
+        "progress": {"done": 0, "total": 9, "unit": "epochs", "eta_seconds": None, "place": 2, "starts_in_seconds": 12},
+    }
+    page = dashboard.open("/ui/", {"/v1/jobs": jobs_of(dashboard, {}, failed, running, waits)})
     rows = page.get_by_role("table", name="Jobs").locator("tbody tr")
-    expect(rows).to_have_count(3)
-    expect(rows.nth(0)).to_contain_text("3 of 10 epochs, 7.2 s left")
-    expect(rows.nth(1)).to_contain_text("out_of_memory set GLASSBOX_MEMORY")
-    expect(rows.nth(2)).to_contain_text("97.4 % correct")
-    expect(rows.nth(2).get_by_role("link", name="digits@3")).to_have_attribute("href", "/ui/models/digits/3")
+    expect(rows).to_have_count(4)
+    expect(rows.nth(0)).to_contain_text("place 2 in the queue, starts in about 12 s")
+    expect(rows.nth(1)).to_contain_text("3 of 10 epochs, 7.2 s left")
+    expect(rows.nth(2)).to_contain_text("out_of_memory set GLASSBOX_MEMORY")
+    expect(rows.nth(3)).to_contain_text("97.4 % correct")
+    expect(rows.nth(3).get_by_role("link", name="digits@3")).to_have_attribute("href", "/ui/models/digits/3")
     expect(page.get_by_role("heading", name="training s40002")).to_be_visible()  # the card of what runs now
 
 

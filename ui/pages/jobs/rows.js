@@ -38,7 +38,8 @@ function result(job) {
 }
 
 /** @param {Job} job */
-function progressText({ progress: { done, total, unit, eta_seconds: left } }) {
+function progressText({ progress: { done, total, unit, eta_seconds: left, place, starts_in_seconds: start } }) {
+  if (place) return `place ${place} in the queue${start == null ? "" : `, starts in about ${seconds(start)}`}`;
   return `${number(done)} of ${number(total)} ${unit}${left ? `, ${seconds(left)} left` : ""}`;
 }
 

@@ -9,6 +9,7 @@ import typer
 from glassbox.cli import options
 from glassbox.cli.commands.classify import FORMATS, fetch, rows_format
 from glassbox.cli.display.accuracy import accuracy_text
+from glassbox.cli.display.rates import queued
 from glassbox.cli.display.watching import watched
 from glassbox.cli.messages import without_api_syntax
 from glassbox.cli.output import moment, print_facts, print_json, print_line, print_table, printable
@@ -207,5 +208,7 @@ def usage(metrics: dict[str, Any]) -> str | None:
 
 
 def progress(job: Job) -> str:
-    """Return a job's progress, such as `3/20 epochs`."""
+    """Return a job's progress, such as `3/20 epochs`, or its place in the queue."""
+    if job.progress.place:
+        return queued(job.progress.place, job.progress.starts_in_seconds)
     return f"{job.progress.done:,}/{job.progress.total:,} {job.progress.unit}"

@@ -44,6 +44,11 @@ def figures(metrics: dict[str, Any], rate: float | None, unit: str) -> list[str]
     return shown
 
 
+def queued(place: int, starts_in: float | None) -> str:
+    """Return the place in the queue, and when the job starts if that is known."""
+    return f"place {place} in the queue" + ("" if starts_in is None else f", starts in about {starts_in:,.0f} s")
+
+
 def remaining(seconds: float | None) -> str:
     """Return the remaining time in minutes and seconds, or an empty text if it is unknown."""
     if seconds is None:

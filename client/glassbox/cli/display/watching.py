@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from glassbox.cli.display.rates import queued
 from glassbox.cli.exits import INTERRUPTED, say
 from glassbox.errors import GlassboxError
 
@@ -51,14 +52,18 @@ def _reasons_shown(client: Client, job: Job, shown: Display, *, quiet: bool) -> 
     """Show the reason why the job waits while it is queued. No event reports it, because a full Redis stores none."""
     ended = Event()
     reason = ""
+    place = 0
 
     def poll() -> None:
-        nonlocal reason
+        nonlocal reason, place
         current = job
         while current.state == "queued":
             if current.waiting is not None and current.waiting.detail != reason:
                 reason = current.waiting.detail
                 shown.note(f"the job waits: {reason}")
+            elif current.progress.place and current.progress.place != place:
+                place = current.progress.place
+                shown.note(f"the job waits: {queued(place, current.progress.starts_in_seconds)}")
             if ended.wait(POLL_SECONDS):
                 return
             with suppress(GlassboxError):

@@ -11,6 +11,7 @@ from typing import cast
 from redis import Redis
 
 from shared.jobs import keys
+from shared.jobs.capacity.sharing.places import Queued
 from shared.jobs.record import Kind
 from shared.runtime.redis_scripts import Script
 
@@ -35,6 +36,7 @@ class Line:
 
     def __init__(self, redis: Redis, max_processes: int = 0) -> None:
         self._next = Script(redis, source(max_processes), (HERE / "next.lua").read_text(), tables=TABLES)
+        self._snapshot = Script(redis, source(max_processes), (HERE / "snapshot.lua").read_text(), tables=TABLES)
         self._count = Script(redis, source(), (HERE / "count.lua").read_text(), tables=TABLES)
 
     def next(self, named: str, kind: Kind | None = None) -> str | None:
@@ -44,6 +46,15 @@ class Line:
         """
         names = {"record": keys.job(named), **keys.sharing_keys()}
         return cast("str | None", self._next(names, id=named, kind="" if kind is None else kind))
+
+    def snapshot(self, kind: Kind, most: int) -> tuple[list[Queued], dict[str, float], list[str]]:
+        """Return the line of this kind's queue, the seconds that its API keys have used, and the running jobs' ids.
+
+        Each list has at most `most` jobs; the line is sorted by priority, API key and use.
+        """
+        entries, uses, running = self._snapshot(keys.sharing_keys(), kind=kind, most=most)
+        used = {owner: int(ms) / 1000 for owner, ms in zip(uses[::2], uses[1::2], strict=True)}
+        return [Queued.parse(entry) for entry in entries], used, running
 
     def count(self, owner: str) -> int:
         """Return how many jobs of an API key are running or in the line; `owner` is `WITHOUT_KEY` without a key."""

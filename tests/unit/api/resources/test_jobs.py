@@ -10,6 +10,7 @@ from redis import Redis
 
 from shared.jobs import Job, JobStore, Progress, State, keys
 from shared.jobs.files import JobFiles, close
+from shared.jobs.task_queue import Presence
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from tests.support.objects.jobs import A_RESULT, a_batch, a_training, claimed, running
@@ -42,6 +43,31 @@ class TestShowing:
 
         assert job["error"] == {"code": "training_diverged", "detail": "too fast"}
         assert job["result"] is None
+
+    def test_a_queued_job_shows_its_place_and_when_it_starts(
+        self, client: FlaskClient, jobs: JobStore, redis: Redis
+    ) -> None:
+        Presence(redis, "host:1", "inference", 1).renew()
+        large = claimed(jobs, _created(jobs, progress=Progress(total=10_000, unit="images")))
+        redis.hset(keys.job(large.job.id), "served", 10_000)
+        jobs.renew(large, Progress(done=1000, total=10_000, unit="images"))
+        waits = [_created(jobs, progress=Progress(total=50, unit="images")) for _ in range(2)]
+
+        shown: Any = [client.get(f"/v1/jobs/{job_id}").get_json()["progress"] for job_id in waits]
+        listed: Any = client.get("/v1/jobs?state=queued").get_json()["items"]
+
+        assert [progress["place"] for progress in shown] == [1, 2]
+        first, second = (progress["starts_in_seconds"] for progress in shown)
+        assert 1.5 < first < second < 3.5
+        assert all(progress["starts_in_seconds"] <= progress["eta_seconds"] for progress in shown)
+        assert [job["progress"]["place"] for job in listed] == [2, 1]
+        assert "place" not in client.get(f"/v1/jobs/{large.job.id}").get_json()["progress"]
+
+    def test_a_queued_job_without_workers_has_no_place(self, client: FlaskClient, jobs: JobStore) -> None:
+        job: Any = client.get(f"/v1/jobs/{_created(jobs)}").json
+
+        assert job["waiting"]["code"] == "no_workers"
+        assert [job["progress"][name] for name in ("place", "starts_in_seconds", "eta_seconds")] == [None, None, None]
 
     def test_internal_fields_are_omitted(self, client: FlaskClient, jobs: JobStore) -> None:
         job = client.get(f"/v1/jobs/{running(jobs).job.id}").get_json()
@@ -197,3 +223,10 @@ class TestListing:
 
 def ids(page: Any) -> list[str]:
     return [item["id"] for item in page["items"]]
+
+
+def _created(jobs: JobStore, **fields: Any) -> str:
+    """Create a queued batch; return its id."""
+    job = a_batch(**fields)
+    jobs.create(job)
+    return job.id

@@ -58,6 +58,20 @@ def test_watching_shows_once_why_a_job_waits(
     assert capsys.readouterr().err.count("note: the job waits: Redis is full: 1.0 GiB of 1.0 GiB") == 1
 
 
+def test_watching_shows_the_place_of_a_job_in_the_queue(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("glassbox.cli.display.watching.POLL_SECONDS", 60.0)
+    waits = job("queued")
+    waits["progress"] |= {"place": 3, "starts_in_seconds": 12.4}
+    stream = content(EVENT.format("succeeded").encode(), headers={"Content-Type": "text/event-stream"})
+
+    with client_of(document(waits), stream, document(job("succeeded"))) as client:
+        watched(client, client.jobs.get("one"))
+
+    assert "note: the job waits: place 3 in the queue, starts in about 12 s" in capsys.readouterr().err
+
+
 def test_watching_shows_no_reason_if_a_job_only_waits_for_a_worker(capsys: pytest.CaptureFixture[str]) -> None:
     stream = content(EVENT.format("succeeded").encode(), headers={"Content-Type": "text/event-stream"})
 
