@@ -82,6 +82,13 @@ BY_REFERENCE: tuple[JsonObject, ...] = (
     {"upload": UPLOAD_ID},
 )
 
+ARCHIVES_BY_REFERENCE: JsonObject = {
+    "archives": [
+        {"name": "monday.zip", "upload": UPLOAD_ID},
+        {"source": {"url": "file:///imports/tuesday.zip"}},
+    ]
+}
+
 DATASET_CHANGES: JsonObject = {
     "add": [{"job": JOB_ID, "index": 17, "label": "0"}, {"job": JOB_ID, "index": 203, "label": "2"}],
     "relabel": [{"split": "train", "index": 41, "label": "0"}],

@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import Field, create_model
 
-from api.requests.bodies.references import BodyReference
+from api.requests.bodies.references import BodyReference, SeveralReferences
 from api.requests.validation import RequestModel
-from api.schema.examples import BY_REFERENCE, shown_as
+from api.schema.examples import ARCHIVES_BY_REFERENCE, BY_REFERENCE, shown_as
 from api.schema.operations import error_response
 from shared.errors import Conflict, Forbidden, Gone, Invalid, NotFound, NotInstalled, TooLarge, Unavailable
 
@@ -31,10 +31,19 @@ class _Shown(BodyReference):
     model_config = shown_as(*BY_REFERENCE) | {"extra": "forbid", "frozen": True}
 
 
-def reference_with(name: str, options: type[RequestModel]) -> type[BodyReference]:
-    """Return the model of a body by reference that may also have the operation's options, all of them optional."""
+class _SeveralShown(SeveralReferences):
+    """What a request names in place of a body, and its options, which the query may have as well."""
+
+    model_config = shown_as(*BY_REFERENCE, ARCHIVES_BY_REFERENCE) | {"extra": "forbid", "frozen": True}
+
+
+def reference_with(name: str, options: type[RequestModel], *, several: bool = False) -> type[BodyReference]:
+    """Return the model of a body by reference that may also have the operation's options, all of them optional.
+
+    several: whether it may name several archives.
+    """
     fields: dict[str, Any] = {
         each: (field.rebuild_annotation() | None, Field(None, description=field.description, examples=field.examples))
         for each, field in options.model_fields.items()
     }
-    return create_model(name, __base__=_Shown, __doc__=_Shown.__doc__, **fields)
+    return create_model(name, __base__=_SeveralShown if several else _Shown, __doc__=_Shown.__doc__, **fields)

@@ -9,11 +9,11 @@ client.classify("images.zip", model="digits@champion").wait().save("rows.csv")
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Self, Unpack, cast
 
 from glassbox import datasets as data
 from glassbox import settings
@@ -24,7 +24,7 @@ from glassbox.files.images import ImageFile, ImagePlace, form, one_image
 from glassbox.files.references import SECONDS, is_url, reference
 from glassbox.files.skip_report import merged
 from glassbox.http.all_events import AnyEvent, follow_all
-from glassbox.http.bodies import Body, OnBytes
+from glassbox.http.bodies import Body, FileBody, OnBytes
 from glassbox.http.reading import read
 from glassbox.http.resumable import Uploads
 from glassbox.http.retrying import Retries
@@ -115,15 +115,24 @@ class Client:
         return read(TrainingEstimate, self.transport.query(path_to("training-jobs", "estimate"), document=document))
 
     def classify(
-        self, images: Path | str | Body, *, model: str, on_bytes: OnBytes | None = None, **options: Unpack[BatchOptions]
+        self,
+        images: Path | str | Body | Sequence[Path | str],
+        *,
+        model: str,
+        on_bytes: OnBytes | None = None,
+        **options: Unpack[BatchOptions],
     ) -> Job:
         """Submit a batch of images for `digits`, `digits@3` or `digits@champion`, and return the job.
 
         images: an archive, a folder, which is packed as a zip while it is sent, or another `Body`. An archive of 64 MiB
         or more is sent as a resumable upload: if it is interrupted, the same call continues it. A text that begins with
-        `https:`, `s3:` or `file:` is a URL that the server reads itself.
+        `https:`, `s3:` or `file:` is a URL that the server reads itself. A list of archives, paths and URLs, is one
+        batch: the rows' paths begin with the archive's name.
         """
         params = {"model": model, **options}
+        if isinstance(images, list | tuple):
+            return self._classify_archives(images, params, on_bytes)
+        images = cast("Path | str | Body", images)
         if isinstance(images, str) and is_url(images):
             named = self.transport.create(
                 path_to("batch-jobs"), params=params, document=reference(images), read_timeout=SECONDS
@@ -145,6 +154,32 @@ class Client:
         )
         skipped = getattr(body, "skipped", {})  # of a folder
         return replace(job, skipped=merged(skipped, job.skipped)) if skipped else job
+
+    def _classify_archives(
+        self, images: Sequence[Path | str], params: Mapping[str, Any], on_bytes: OnBytes | None
+    ) -> Job:
+        """Send the archives as resumable uploads, and submit one batch."""
+        paths = [None if is_url(each) else Path(each) for each in images]
+        if folders := [path for path in paths if path is not None and path.is_dir()]:
+            raise WrongArgument(f"{folders[0]} is a folder: classify it alone, or pack it as a zip first")
+        for path in paths:
+            if path is not None:
+                FileBody(path)  # reports each missing file before the first is sent
+        archives: list[Mapping[str, Any]] = []
+        sent = []
+        for each, path in zip(images, paths, strict=True):
+            if path is None:
+                archives.append(reference(str(each)))
+            else:
+                upload = self.uploads.send(path, on_bytes=on_bytes)
+                sent.append((path, upload))
+                archives.append({"upload": upload.id, "name": path.name})
+        document = {"archives": archives}
+        created = self.transport.create(path_to("batch-jobs"), params=params, document=document, read_timeout=SECONDS)
+        job = self.jobs.job_of(created)
+        for path, upload in sent:
+            self.uploads.forget(path, upload)
+        return job
 
     def reproduce(self, model: str) -> Job:
         """Submit a repetition of a version's training, and return the job; its result says whether the bits agree."""

@@ -74,6 +74,7 @@ class Kind(StrEnum):
     ARRAY = "array"
     FOLDER = "folder"  # of files that are read in place
     OBJECTS = "objects"  # below a prefix of a store, which are read in place
+    SEVERAL = "several"  # archives, each of another kind
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,10 @@ class ArchiveIndex:
     def image_shape(self) -> Shape | None:
         """The shape of each image, (H, W) or (H, W, 3), if the archive is an array of images; None for files."""
         return self.array.image_shape if self.array else None
+
+    def shape_of(self, index: int) -> Shape | None:  # noqa: ARG002 - of several archives, the shapes may differ
+        """Return the shape of one image if its archive is an array of images; None for a file."""
+        return self.image_shape
 
     def paths(self, start: int, stop: int) -> list[str]:
         """Return the names of the entries `start` to `stop` (exclusive); for an array, the indices as text."""

@@ -52,6 +52,8 @@ class JobFiles:
         if index is not None:
             index.save(self._volume.archive_index(job.id))
         if archive is not None:
+            if archive.is_dir():  # several
+                durable.fsync_folder(archive)
             durable.rename(archive, self._volume.archive(job.id))
         durable.write_json(self._volume.draft(job.id), job.model_dump(mode="json", exclude_none=True))
 

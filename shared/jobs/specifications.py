@@ -101,6 +101,7 @@ class BatchSpecification(Specification):
     The size of the shards is pinned too, so that a shard's number means the same images in every worker.
     `compares_with_training`: whether `invert="auto"` compares images with the training images; older releases do not.
     `source`: the path of the file or folder that is read in place of an archive on the volume; the index pins it.
+    `archives`: the names of several archives.
     `sink`: the URL of the folder or prefix to which the results are written, in `sink_format`.
     """
 
@@ -114,6 +115,7 @@ class BatchSpecification(Specification):
     shard_images: int
     shard_bytes: int
     source: str | None = None
+    archives: tuple[str, ...] = ()
     sink: str | None = None
     sink_format: SinkFormat = "jsonl"
 

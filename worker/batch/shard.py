@@ -11,7 +11,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.archives import ArchiveIndex, Contents
+from shared.archives import Contents
+from shared.archives import load as load_index
 from shared.errors import Malformed
 from shared.images.decoding import decode_into, resize_into
 from shared.images.inversion import invert
@@ -43,7 +44,7 @@ class ShardWork:
         specification = BatchSpecification.of(job.specification)
         classifier = classifiers.get(specification.model, specification.version)
         self.files = ShardFiles(volume, job.id, job.retries)
-        self.index = ArchiveIndex.load(volume.archive_index(job.id))
+        self.index = load_index(volume.archive_index(job.id))
         self._shards = self.index.shards(specification.shard_images, specification.shard_bytes)
         self._pass = ForwardPass(classifier, max(stop - start for start, stop in self._shards))
         self._classes = classifier.version.classes
@@ -109,7 +110,7 @@ class ShardWork:
     ) -> tuple[Sequence[int], list[str]]:
         """Decode the entries at these positions after `start`; return the good positions and the others' errors."""
         images = self._pass.images
-        if self.index.image_shape:
+        if self.index.shape_of(start):
             resize_into(images[: len(paths)], self._contents.images(start, start + len(paths)))
             return positions, []
         good: list[int] = []

@@ -6,11 +6,14 @@ Each way to name one is a field of `BodyReference`, and a request has exactly on
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from threading import BoundedSemaphore
-from typing import Self
+from typing import Annotated, Self
+from urllib.parse import unquote
 
 from flask import request
 from pydantic import Field, model_validator
@@ -19,7 +22,7 @@ from api.requests.bodies.forms import options_of
 from api.requests.bodies.uploads import Upload, received
 from api.requests.validation import RequestModel, from_json
 from shared.archives.in_place.objects import is_read_in_place
-from shared.errors import FieldError, Invalid, Unavailable
+from shared.errors import FieldError, GlassboxError, Invalid, Unavailable
 from shared.runtime.settings import Settings
 from shared.storage import durable
 from shared.storage.sources.download import DownloadLimits, redacted
@@ -30,6 +33,7 @@ from shared.storage.uploads import space
 from shared.storage.uploads.store import UploadStore
 from shared.storage.volume import Volume
 
+MOST_ARCHIVES = 100  # of one batch
 MOST_DOWNLOADS = 8  # at once in one process of the API: each holds a thread
 
 
@@ -61,6 +65,51 @@ class BodyReference(RequestModel):
         return self
 
 
+class NamedArchive(BodyReference):
+    """One of several archives."""
+
+    name: str | None = Field(
+        None,
+        min_length=1,
+        max_length=255,
+        pattern=r"^[^/\x00-\x1f\x7f]+$",
+        description="the first part of its rows' paths; by default the last part of the URL, or `archive-1`",
+    )
+
+    def title(self, number: int) -> str:
+        """Return the archive's name, by default made of its URL or its number."""
+        if self.name is not None:
+            return self.name
+        path = "" if self.source is None else unquote(redacted(self.source.url).partition("?")[0])
+        last = "".join(filter(str.isprintable, path.rstrip("/").rpartition("/")[2]))
+        return last[:255] or f"archive-{number + 1}"
+
+
+class SeveralReferences(BodyReference):
+    """What a request names in place of a body: one file or several archives."""
+
+    archives: Annotated[list[NamedArchive], Field(min_length=1, max_length=MOST_ARCHIVES)] | None = Field(
+        None, description="several archives, which are classified in this order as one batch"
+    )
+
+    @model_validator(mode="after")
+    def _has_one_way(self) -> Self:
+        if sum(way is not None for way in (self.source, self.upload, self.archives)) != 1:
+            raise ValueError(
+                "must have either source, the place of the file, or upload, the id of an upload, or archives, a list of"
+                " these"
+            )
+        return self
+
+    def titles(self) -> list[str]:
+        """Return the names of the archives; a name that occurs again has its number in parentheses."""
+        titles: list[str] = []
+        for number, archive in enumerate(self.archives or ()):
+            title = archive.title(number)
+            titles.append(title if title not in titles else f"{title} ({number + 1})")
+        return titles
+
+
 class Bodies:
     """Receives the file of a request: its body, a part of its form, or what its JSON names.
 
@@ -87,6 +136,35 @@ class Bodies:
             return
         reference = from_json(model, self._settings)
         options = options_of(_texts(reference))
+        if isinstance(reference, SeveralReferences) and reference.archives is not None:
+            with self._several(reference, options, copied=copied) as upload:
+                yield upload
+            return
+        with self._referenced(reference, options, copied=copied) as upload:
+            yield upload
+
+    @contextmanager
+    def _several(self, references: SeveralReferences, options: Mapping[str, str], *, copied: bool) -> Iterator[Upload]:
+        """Collect the archives in a folder, each under its number."""
+        folder = durable.temporary_beside(self._volume.incoming / "archives")
+        durable.make_folder(folder)
+        try:
+            with ExitStack() as exits:
+                parts = []
+                archives = zip(references.archives or (), references.titles(), strict=True)
+                for number, (reference, title) in enumerate(archives):
+                    with of_archive(number, title):
+                        upload = exits.enter_context(self._referenced(reference, options, copied=copied))
+                    path = folder / str(number)
+                    if os.path.lexists(upload.path):  # an object that is read in place has no file
+                        upload.path.rename(path)
+                    parts.append(replace(upload, path=path, name=title))
+                yield Upload(folder, options, parts=tuple(parts))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def _referenced(self, reference: BodyReference, options: Mapping[str, str], *, copied: bool) -> Iterator[Upload]:
         if reference.upload is not None:
             with self._uploads.used(self._owner(), reference.upload) as path:
                 yield Upload(path, options, upload_id=reference.upload)
@@ -178,8 +256,24 @@ class Bodies:
 
 def _texts(reference: BodyReference) -> dict[str, str]:
     """Return the options in the JSON as the texts of a form."""
-    values = reference.model_dump(mode="json", exclude_none=True, exclude=set(BodyReference.model_fields))
+    values = reference.model_dump(mode="json", exclude_none=True, exclude=set(SeveralReferences.model_fields))
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+
+
+@contextmanager
+def of_archive(number: int, title: str) -> Iterator[None]:
+    """Name the archive in the errors that the block raises: one of several, by its number from 0."""
+    try:
+        yield
+    except GlassboxError as error:
+        error.detail = f"{title}: {error.detail}"
+        error.args = (error.detail,)
+        if isinstance(error, Invalid):
+            error.fields = tuple(
+                replace(field, pointer=f"#/archives/{number}{field.pointer[1:]}") if field.pointer else field
+                for field in error.fields
+            )
+        raise
 
 
 @contextmanager

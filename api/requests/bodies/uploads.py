@@ -19,6 +19,7 @@ from api.requests.bodies.content_coding import check_coding, decoded
 from api.requests.bodies.forms import FormLimits, options_of, read_form
 from shared.archives.index import Source
 from shared.errors import Invalid, LengthRequired, Malformed, TooLarge
+from shared.json_types import JsonObject
 from shared.runtime.settings import Settings
 from shared.storage import durable
 from shared.storage.uploads import space
@@ -31,7 +32,8 @@ class Upload:
 
     source: the file or folder of this server's disk to which `path` is a link, if the request named one; or the object
     or prefix of a store, without a file at `path`. url: its URL.
-    upload_id: the id of the resumable upload that the request named.
+    upload_id: the id of the resumable upload that the request named. parts: several archives, of which each has a
+    `name`; `path` is then the folder that holds them.
     """
 
     path: Path
@@ -39,9 +41,13 @@ class Upload:
     source: Source | None = None
     url: str | None = None
     upload_id: str | None = None
+    name: str | None = None
+    parts: tuple[Upload, ...] = ()
 
-    def described(self) -> dict[str, dict[str, str] | str]:
-        """Return the source or the resumable upload as a field of the job's request, if the request named one."""
+    def described(self) -> JsonObject:
+        """Return the sources or resumable uploads as a field of the job's request, if the request named any."""
+        if self.parts:
+            return {"archives": [{"name": part.name, **part.described()} for part in self.parts]}
         if self.upload_id is not None:
             return {"upload": self.upload_id}
         return {} if self.url is None else {"source": {"url": self.url}}

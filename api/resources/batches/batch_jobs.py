@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 from flask import Blueprint
 from pydantic import Field
 
 from api.middleware.idempotency import id_to_make, idempotent
-from api.requests.bodies.references import Bodies
+from api.requests.bodies.references import Bodies, of_archive
 from api.requests.bodies.uploads import Upload
 from api.requests.online.inversion import INVERT, chosen_invert
 from api.requests.sinks import SINK, SINK_FORMAT, check_format, claimed
@@ -20,7 +20,7 @@ from api.schema.operations import ResponseSpec, UploadSpec, error_response, oper
 from api.schema.references import ERRORS as REFERENCE_ERRORS
 from api.schema.references import reference_with
 from api.schema.responses import JobView, job_view
-from shared.archives import ArchiveIndex, validate
+from shared.archives import ArchiveIndex, SeveralArchives, validate
 from shared.errors import (
     Conflict,
     Damaged,
@@ -67,7 +67,7 @@ class BatchOptions(RequestModel):
     )
 
 
-BatchByReference = reference_with("BatchByReference", BatchOptions)
+BatchByReference = reference_with("BatchByReference", BatchOptions, several=True)
 SINK_ERRORS = (
     error_response(Forbidden, "sink_not_allowed"),
     error_response(NotFound, "sink_not_found"),
@@ -97,7 +97,7 @@ def blueprint(
         query=BatchOptions,
         body=UploadSpec(
             "archive",
-            "the archive of images; or JSON that names an archive or a folder of images",
+            "the archive of images; or JSON that names an archive or a folder of images, or several",
             json=BatchByReference,
         ),
         responses={202: ResponseSpec((JobView,), "The job was accepted.", headers=("Location",))},
@@ -126,8 +126,7 @@ def blueprint(
             if options.top_k > len(version.classes):
                 reason = f"must be at most {len(version.classes)}, the model's classes; got {options.top_k}"
                 raise Invalid("validation_failed", f"top_k: {reason}", [FieldError(reason, parameter="top_k")])
-            with _indexed(upload, settings) as index:
-                check_channels(index, version)
+            with _indexed(upload, version, settings) as index:
                 top_k = classes_that_fit(version.classes, options.top_k, settings.max_row_bytes)
                 check_rows(len(index), version, top_k, settings)
                 invert = chosen_invert(options.invert, options, version)
@@ -142,6 +141,7 @@ def blueprint(
                     shard_images=shard_size(len(index), settings.shard_images, submission.processes(Kind.BATCH)),
                     shard_bytes=settings.shard_bytes,
                     source=None if index.source is None else index.source.path,
+                    archives=index.titles if isinstance(index, SeveralArchives) else (),
                     sink=options.sink,
                     sink_format=options.sink_format or "jsonl",
                 )
@@ -170,18 +170,34 @@ def blueprint(
 
 
 @contextmanager
-def _indexed(upload: Upload, settings: Settings) -> Iterator[ArchiveIndex]:
-    """Validate the upload, and yield its index, whose file is removed after the block unless the block saved it.
+def _indexed(upload: Upload, version: ModelVersion, settings: Settings) -> Iterator[ArchiveIndex]:
+    """Validate the upload, and yield its index, whose files are removed after the block unless the block saved them.
 
     The upload becomes a link to equal bytes that the volume has already.
     """
-    index = validate(upload.path, settings, upload.source)
-    try:
-        if index.source is None:
-            store_once(Volume(settings.volume), upload.path)
-        yield index
-    finally:
-        index.discard()
+    with ExitStack() as exits:
+        indexes = []
+        for number, part in enumerate(upload.parts or (upload,)):
+            with of_archive(number, part.name) if part.name else nullcontext():
+                index = validate(part.path, settings, part.source)
+                exits.callback(index.discard)
+                check_channels(index, version)
+            if index.source is None:
+                store_once(Volume(settings.volume), part.path)
+            elif upload.parts:
+                part.path.unlink(missing_ok=True)  # it is read in place
+            indexes.append(index)
+        if not upload.parts:
+            yield indexes[0]
+            return
+        several = SeveralArchives.of([part.name or "" for part in upload.parts], indexes)
+        if len(several) > settings.max_archive_entries:
+            raise TooLarge(
+                "archive_too_large",
+                f"the archives have more than {settings.max_archive_entries} entries together"
+                " (GLASSBOX_MAX_ARCHIVE_ENTRIES)",
+            )
+        yield several
 
 
 def priority_of(images: int, settings: Settings) -> Priority:

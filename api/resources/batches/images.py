@@ -15,6 +15,7 @@ from api.resources.batches.results import NOT_A_BATCH, batch_of, reads_archive
 from api.resources.image_selection import MEDIA, ImageSelection, fitting, response_of
 from api.schema.operations import error_response, operation
 from shared.archives import ArchiveIndex, Contents
+from shared.archives import load as load_index
 from shared.errors import Conflict, Damaged, Invalid, Malformed, NotFound, Unavailable
 from shared.images.decoding import decode_into, resize_into
 from shared.images.inversion import invert
@@ -67,7 +68,7 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume, limits: Settin
         specification = BatchSpecification.of(job.specification)
         version = registry.get(specification.model, str(specification.version))
         with reads_archive(job):
-            index = ArchiveIndex.load(volume.archive_index(job.id))
+            index = load_index(volume.archive_index(job.id))
             with Contents(volume.archive(job.id), index, limits) as contents:
                 listed = query.listed(len(index))
                 total = len(index) if listed is None else len(listed)
@@ -112,7 +113,7 @@ def _decode_into(
 
 def decode_entry(row: NDArray[np.uint8], contents: Contents, index: ArchiveIndex, entry: int, limits: Settings) -> None:
     """Decode an entry of an archive into `row`, resized. Raises `Malformed`, or `NoTurn`."""
-    if index.image_shape:
+    if index.shape_of(entry):
         resize_into(row[np.newaxis], contents.images(entry, entry + 1))
     else:
         content, most = contents.read(entry), limits.max_image_pixels

@@ -16,7 +16,7 @@ from api.schema import examples
 from api.schema.examples import shown_as
 from api.schema.operations import error_response, operation
 from api.schema.responses import RowView
-from shared.archives import ArchiveIndex
+from shared.archives import load as load_index
 from shared.errors import Damaged, NotFound
 from shared.jobs import Job, JobStore
 from shared.results.files import ShardFiles
@@ -117,7 +117,7 @@ def blueprint(jobs: JobStore, volume: Volume) -> Blueprint:
                 query.order,
                 after,
                 query.limit,
-                lambda start, stop: ArchiveIndex.load(volume.archive_index(job.id)).paths(start, stop),
+                lambda start, stop: load_index(volume.archive_index(job.id)).paths(start, stop),
             )
         following = f'"{prefix}{found[-1].key:016x}"' if more else "null"
         lines = b", ".join(b'{"index": %d, %s' % (row.index, row.line[1:]) for row in found)

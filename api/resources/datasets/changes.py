@@ -13,7 +13,7 @@ from pydantic import FailFast, Field, model_validator
 from api.requests.validation import Matching, RequestModel
 from api.resources.batches.results import batch_of
 from api.schema.examples import DATASET_CHANGES, shown_as
-from shared.archives import ArchiveIndex
+from shared.archives import load as load_index
 from shared.datasets import Arrays, DatasetStore, Manifest
 from shared.datasets.builtin.built_in import BuiltIn
 from shared.datasets.derivation.content import Addition, Mask
@@ -222,7 +222,7 @@ class Origins:
         compares = specification.invert == "auto" and specification.compares_with_training
         version = self.registry.get(specification.model, str(specification.version)) if compares else None
         try:
-            index = ArchiveIndex.load(self.volume.archive_index(job.id))
+            index = load_index(self.volume.archive_index(job.id))
         except FileNotFoundError:
             raise archive_missing(job.id) from None
         count = len(index)

@@ -24,7 +24,8 @@ from api.resources.batches.results import batch_of, reads_archive
 from api.resources.datasets.images import PREPARATION
 from api.schema.examples import DATASET_ID, JOB_ID, shown_as
 from api.schema.operations import UploadSpec, error_response
-from shared.archives import ArchiveIndex, Contents
+from shared.archives import Contents
+from shared.archives import load as load_index
 from shared.datasets import DatasetStore
 from shared.datasets.builtin.built_in import BuiltIn
 from shared.errors import (
@@ -227,7 +228,7 @@ class OneImageReader:
         held(request.environ).response(self._limits.max_entry_bytes)
         block = np.empty((1, *version.image_shape), np.uint8)
         with reads_archive(job):
-            archive = ArchiveIndex.load(self._volume.archive_index(job.id))
+            archive = load_index(self._volume.archive_index(job.id))
             _check_index(entry, len(archive))
             with Contents(self._volume.archive(job.id), archive, self._limits) as contents:
                 try:

@@ -11,13 +11,17 @@ from glassbox.errors import LocalFileError, WrongArgument
 from glassbox.files.references import is_url
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from glassbox.files.sorting import SortedImages
     from glassbox.jobs import Job
 
 LISTED = 20  # images that could not be read, by name
 
 
-def check_sorting(images: str, folder: Path | None, *, link: bool, min_confidence: float | None, detach: bool) -> None:
+def check_sorting(
+    archives: Sequence[str], folder: Path | None, *, link: bool, min_confidence: float | None, detach: bool
+) -> None:
     """Make the folder and open the images, so that an error comes before the upload. Raises `GlassboxError`."""
     if folder is None:
         if link or min_confidence is not None:
@@ -25,6 +29,9 @@ def check_sorting(images: str, folder: Path | None, *, link: bool, min_confidenc
         return
     if detach:
         raise WrongArgument("--detach does not wait for rows: omit it to sort the images")
+    if len(archives) > 1:
+        raise WrongArgument("--sort-into sorts the images of one folder or archive: classify them one by one")
+    (images,) = archives
     if is_url(images):
         raise WrongArgument("--sort-into sorts local images: download them, and classify the folder or archive")
     from glassbox.files.classified import classified_files  # noqa: PLC0415 - a command starts faster without them

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.archives import ArchiveIndex, Contents
+from shared.archives import load as load_index
 from shared.datasets.content import Images
 from shared.datasets.folders.decoding_time import DecodingTime
 from shared.errors import Invalid, Malformed, NotFound
@@ -85,7 +86,7 @@ class BatchImages:
         """
         rows = max(1, BLOCK_BYTES // prod(self.shape))
         try:
-            index = ArchiveIndex.load(self.index)
+            index = load_index(self.index)
             with Contents(self.archive, index, self.limits) as contents:
                 for start in range(0, len(self.indices), rows):
                     entries = self.indices[start : start + rows].tolist()
@@ -99,7 +100,7 @@ class BatchImages:
 
     def _decode(self, row: Images, entry: int, contents: Contents, index: ArchiveIndex) -> None:
         try:
-            if index.image_shape:
+            if index.shape_of(entry):
                 resize_into(row[np.newaxis], contents.images(entry, entry + 1))
             else:
                 content, most = contents.read(entry), self.limits.max_image_pixels

@@ -52,8 +52,10 @@ def _of_length(volume: Volume, data: Path, size: int) -> Iterator[Path]:
                     yield other.data
     for job in folder_names(volume.jobs)[-MOST_ARCHIVES:]:  # ids sort by time
         with suppress(FileNotFoundError, NotADirectoryError):
-            if volume.archive(job).stat().st_size == size:
-                yield volume.archive(job)
+            archive = volume.archive(job)
+            for path in archive.iterdir() if archive.is_dir() else (archive,):
+                if path.stat().st_size == size:
+                    yield path
 
 
 def _are_equal(one: Path, other: Path) -> bool:

@@ -120,7 +120,8 @@ SAME = {
 NOT_RECORDS = {
     "AddedImage", "AliasTarget", "BatchByReference", "DatasetByReference", "DatasetChanges", "EvaluationRequest",
     "FieldProblem", "Health", "Instances", "Kind",
-    "LessonCheckRequest", "LessonRequest", "OnUnreadable", "OneImage", "OpenApi", "Problem", "RelabelledImage",
+    "LessonCheckRequest", "LessonRequest", "NamedArchive",
+    "OnUnreadable", "OneImage", "OpenApi", "Problem", "RelabelledImage",
     "RemovedImage", "Scope", "Service", "Source", "State", "Tensor", "TrainingRequest",
 }  # fmt: skip
 OTHER_PROTOCOL = {

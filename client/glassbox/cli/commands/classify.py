@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
@@ -38,6 +38,7 @@ Examples:
   glassbox classify scans/ --model digits --top-k 3 -o rows.jsonl
   glassbox classify images.zip --model digits -o - | head
   glassbox classify https://data.example.org/images.zip --model digits -o rows.csv
+  glassbox classify monday.zip tuesday.zip --model digits -o rows.csv
   glassbox classify scans/ --model digits --sort-into sorted --min-confidence 0.8
   glassbox classify scans.zip --model digits --sink file:///exports/scans/ --sink-format parquet
 """
@@ -46,11 +47,11 @@ Examples:
 def classify(
     context: typer.Context,
     images: Annotated[
-        str,
+        list[str],
         typer.Argument(
             metavar="IMAGES",
             help="A zip, tar, .npy or .npz file of images, a folder of images, which is sent as a zip, or an https:,"
-            " s3: or file: URL that the server reads itself.",
+            " s3: or file: URL that the server reads itself. Several archives or URLs are classified together.",
             show_default=False,
         ),
     ],
@@ -111,9 +112,9 @@ def classify(
     batch: dict[str, Any] = {"top_k": top_k, "invert": invert, "error_threshold": error_threshold}
     batch |= {"sink": sink, "sink_format": sink_format, "priority": priority}
     batch = {name: value for name, value in batch.items() if value is not None}
-    with packed(images) as packing, client_of(context) as client:
-        with transfer(f"uploading {images}", quiet=as_json) as on_bytes:
-            source = packing.opened() if packing else images
+    with packed(images[0]) if len(images) == 1 else nullcontext() as packing, client_of(context) as client:
+        with transfer(f"uploading {', '.join(images)}", quiet=as_json) as on_bytes:
+            source = packing.opened() if packing else images[0] if len(images) == 1 else images
             job = client.classify(source, model=model, on_bytes=on_bytes, **batch)
         if job.skipped and not as_json:
             say(as_line(job.skipped))
@@ -122,7 +123,7 @@ def classify(
             if form:
                 fetch(client, job, output or "-", form)
         if sort_into is not None:
-            sort(job, sort_into, Path(images), link=link, min_confidence=min_confidence, quiet=as_json or to_output)
+            sort(job, sort_into, Path(images[0]), link=link, min_confidence=min_confidence, quiet=as_json or to_output)
         if as_json and not to_output:
             print_json(job)
         elif detach:

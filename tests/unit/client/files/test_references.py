@@ -10,6 +10,8 @@ import pytest
 from glassbox import Client, Invalid, LocalFileError, WrongArgument
 from glassbox.cli.sorting import check_sorting
 from glassbox.files.references import is_url, name_in
+from glassbox.http.resumable import Uploads
+from glassbox.records.uploads import Upload
 
 from api.schema.examples import BATCH_JOB, DATASET, TRAINING_JOB
 from tests.support.servers.scripted import Scripted, document, problem, scripted
@@ -40,6 +42,27 @@ def test_classify_sends_the_url_and_not_a_file() -> None:
     with scripted(document(BATCH_JOB, 202)) as server, Client(server.url) as client:
         client.classify(URL, model="digits", top_k=3)
     assert sent(server) == ("/v1/batch-jobs?model=digits&top_k=3", {"source": {"url": URL}})
+
+
+def test_several_archives_are_one_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, upload = tmp_path / "b.zip", Upload("01j0", 3, 3, True, False, "", "")
+    file.write_bytes(b"zip")
+    monkeypatch.setattr(Uploads, "send", lambda *_, **__: upload)
+    with scripted(document(BATCH_JOB, 202)) as server, Client(server.url) as client:
+        client.classify([URL, str(file)], model="digits")
+    archives = [{"source": {"url": URL}}, {"upload": "01j0", "name": "b.zip"}]
+    assert sent(server, 0) == ("/v1/batch-jobs?model=digits", {"archives": archives})
+
+
+def test_a_missing_archive_of_several_is_reported_before_the_first_is_sent(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"zip")
+    archives = [tmp_path / "a.zip", tmp_path / "b.zip"]
+    with scripted(document(BATCH_JOB, 202)) as server, Client(server.url) as client:
+        with pytest.raises(LocalFileError, match=r"b\.zip"):
+            client.classify(archives, model="digits")
+        with pytest.raises(WrongArgument, match="is a folder"):
+            client.classify([archives[0], tmp_path], model="digits")
+    assert server.requests == []
 
 
 def test_a_data_set_has_the_name_in_the_url() -> None:
@@ -77,5 +100,7 @@ def test_a_wrong_url_is_named() -> None:
 
 def test_only_local_images_can_be_sorted(tmp_path: Path) -> None:
     with pytest.raises(WrongArgument, match="sorts local images"):
-        check_sorting(URL, tmp_path / "sorted", link=False, min_confidence=None, detach=False)
+        check_sorting([URL], tmp_path / "sorted", link=False, min_confidence=None, detach=False)
+    with pytest.raises(WrongArgument, match="one by one"):
+        check_sorting(["a.zip", "b.zip"], tmp_path / "sorted", link=False, min_confidence=None, detach=False)
     assert not (tmp_path / "sorted").exists()

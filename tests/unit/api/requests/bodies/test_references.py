@@ -146,6 +146,69 @@ class TestBatches:
         assert_problem(client.get(f"/v1/jobs/{job_id}/images"), 404, "source_not_found")
 
 
+class TestSeveralArchives:
+    def test_the_rows_of_several_archives_are_one_batch_and_their_paths_begin_with_the_archive(
+        self, client: FlaskClient, model: ModelVersion, settings: Settings, volume: Volume, imports: Path
+    ) -> None:
+        names = ("images.zip", "images.npy", "images.tar.gz", "loose")
+        archives = [source(imports, name) for name in names]
+
+        submitted = posted(client, f"/v1/batch-jobs?model={model.model}&invert=never", {"archives": archives})
+
+        described = submitted["request"]["archives"]
+        assert described == [{"name": name, **archive} for name, archive in zip(names, archives, strict=True)]
+        assert submitted["progress"]["total"] == 4 * len(FILES)
+        assert files_below(volume.incoming) == []
+        (imports / "images.tar.gz").unlink()
+        batches, job = run(settings, submitted["id"])
+        assert job.state is State.SUCCEEDED
+        of_files = {row["path"]: row["label"] for row in batches.rows(batches.run(zip_of(FILES)))}
+        of_array = {row["path"]: row["label"] for row in batches.rows(batches.run(npy(IMAGES)))}
+        expected = {
+            f"{name}/{path}": label
+            for name in names
+            for path, label in (of_array if name == "images.npy" else of_files).items()
+        }
+        rows = batches.rows(job)
+        assert {row["path"]: row["label"] for row in rows} == expected
+        assert [row["path"].partition("/")[0] for row in rows] == [name for name in names for _ in FILES]
+        assert client.get(f"/v1/jobs/{job.id}/images?from=10&count=30").status_code == 200
+
+    def test_a_bad_archive_is_named_in_the_error_and_nothing_is_kept(
+        self, client: FlaskClient, model: ModelVersion, volume: Volume, imports: Path
+    ) -> None:
+        (imports / "bad.zip").write_bytes(b"no zip")
+        good, bad, missing = (source(imports, name) for name in ("images.zip", "bad.zip", "none.zip"))
+        path = f"/v1/batch-jobs?model={model.model}"
+
+        unsupported = assert_problem(client.post(path, json={"archives": [good, bad]}), 415, "archive_expected")
+        absent = assert_problem(client.post(path, json={"archives": [good, missing]}), 404, "source_not_found")
+        url = {"source": {"url": "ftp://elsewhere"}, "name": "third"}
+        invalid = assert_problem(client.post(path, json={"archives": [good, good, url]}), 422, "source_invalid")
+
+        assert unsupported["detail"].startswith("bad.zip: ")
+        assert absent["detail"].startswith("none.zip: ")
+        assert invalid["detail"].startswith("third: ")
+        assert pointers(invalid) == ["#/archives/2/source/url"]
+        assert files_below(volume.incoming) == []
+
+    def test_archives_of_the_same_name_get_their_numbers(
+        self, client: FlaskClient, model: ModelVersion, imports: Path
+    ) -> None:
+        one = source(imports, "images.zip")
+        archives = [one, one, {**one, "name": "Montag"}]
+
+        request = posted(client, f"/v1/batch-jobs?model={model.model}", {"archives": archives})["request"]
+
+        assert [archive["name"] for archive in request["archives"]] == ["images.zip", "images.zip (2)", "Montag"]
+
+    @pytest.mark.parametrize("archives", [[], [{}], [{"source": {"url": "file:///a.zip"}, "name": "a/b"}], "a.zip"])
+    def test_a_wrong_list_of_archives_is_refused(self, client: FlaskClient, model: ModelVersion, archives: Any) -> None:
+        problem = client.post(f"/v1/batch-jobs?model={model.model}", json={"archives": archives})
+
+        assert "#/archives" in pointers(assert_problem(problem, 422, "validation_failed"))[0]
+
+
 class TestDatasets:
     def test_a_data_set_of_a_folder_equals_that_of_its_archive(self, client: FlaskClient, imports: Path) -> None:
         made = posted(client, "/v1/datasets?name=loose", source(imports, "loose"))
