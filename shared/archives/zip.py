@@ -41,7 +41,7 @@ from shared.archives.index import ENTRY, ArchiveIndex, Entry, Kind
 from shared.archives.indexing.collector import Collector
 from shared.archives.indexing.sorting import ExternalSort
 from shared.archives.names.code_pages import ENOUGH, ZIP_DEFAULT, decoded, encodings_of, plain
-from shared.archives.zip_directory import CENTRAL, MANY, Block, Directory, blocks, damaged
+from shared.archives.zip_directory import CENTRAL, JOIN, MANY, Block, Directory, blocks, damaged
 from shared.errors import Invalid, Malformed
 from shared.runtime.settings import MiB, Settings
 
@@ -187,7 +187,8 @@ class Overlap:
         if self._cut:
             raise damaged("it is cut short: an entry ends after the file's end")
         if self._first is not None:
-            raise Invalid("archive_overlap", f"{shown(self._first)} overlaps the next entry or the directory")
+            detail = f"{shown(self._first)} overlaps the next entry or the directory; pack the files again"
+            raise Invalid("archive_overlap", detail)
 
 
 def _run(block: Block, directory: Directory) -> NDArray[np.void]:
@@ -199,7 +200,7 @@ def _run(block: Block, directory: Directory) -> NDArray[np.void]:
     for index in np.flatnonzero(wide).tolist():
         _widen(run, index, _extra(block, index))
     if np.isin(block.records["disk"], (0, 0xFFFF), invert=True).any():
-        raise damaged("it is one part of an archive in several")
+        raise damaged("it is one part of an archive in several", JOIN)
     run["offset"] += directory.shift
     return run
 
@@ -299,7 +300,7 @@ def _utf8(name: bytes) -> str:
         return name.decode()
     except UnicodeDecodeError:
         given = shown(name.decode(errors="backslashreplace"))
-        raise damaged(f"the name {given} is not UTF-8, as its entry states; pack it again") from None
+        raise damaged(f"the name {given} is not UTF-8, as its entry states") from None
 
 
 def _unicode_name(name: str, raw: bytes, content: bytes, limits: Settings) -> str:

@@ -274,7 +274,7 @@ class TestLimits:
         error = uploads.refusal(upload, **changes)
 
         assert (type(error), error.code) == (TooLarge, code)
-        assert all(f"(GLASSBOX_{name.upper()})" in error.detail for name in changes)
+        assert all(f"(GLASSBOX_{name.upper()}" in error.detail for name in changes)
 
     @pytest.mark.parametrize(
         ("changes", "is_accepted"),
