@@ -80,11 +80,13 @@ class ExplainOptions(ImageOptions):
 class ExplainedInputView(TypedDict):
     """The image as the network gets it: resized, inverted if so chosen, as numbers from 0 to 255, by row.
 
-    `label` is the class of an image of a data set.
+    `changes` says what was changed in a file or an image of another size: resized, rotated upright, its colours
+    converted. `label` is the class of an image of a data set.
     """
 
     pixels: list[Any]
     inverted: bool
+    changes: list[str]
     label: str | None
 
 
@@ -153,7 +155,7 @@ class AttributionView(TypedDict):
         {
             "model": "digits",
             "version": 3,
-            "input": {"pixels": [[0, 255], [64, 0]], "inverted": False, "label": "1"},
+            "input": {"pixels": [[0, 255], [64, 0]], "inverted": False, "changes": [], "label": "1"},
             "prediction": {"label": "1", "confidence": 0.9241},
             "classes": ["0", "1"],
             "logits": [-1.1, 1.4],
@@ -328,7 +330,11 @@ class _Explanation:
         document: dict[str, Any] = {
             "model": version.model,
             "version": version.version,
-            "input": {"inverted": self._found.inverted, "label": self._found.label},
+            "input": {
+                "inverted": self._found.inverted,
+                "changes": self._found.changes,
+                "label": self._found.label,
+            },
             "prediction": {
                 "label": version.classes[predicted],
                 "confidence": float(seen.probabilities[predicted]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, NoReturn
 
 import numpy as np
@@ -39,6 +39,7 @@ from shared.errors import (
     Unavailable,
     UnsupportedType,
 )
+from shared.images.changes import changes_of, resized
 from shared.images.decoding import resize_into
 from shared.images.inversion import invert, inverted_warning
 from shared.images.number_range import almost_black, almost_black_warning
@@ -133,13 +134,15 @@ ERRORS = (
 class Found(Generic[AnyRequest]):
     """The request's image (H, W) or (H, W, 3) as the network gets it, and its options.
 
-    label: the image's class, if it belongs to a data set. inverted: whether light and dark were exchanged.
+    label: the image's class, if it belongs to a data set. inverted: whether light and dark were exchanged. changes:
+    what else was changed for the network, as sentences.
     """
 
     options: AnyRequest
     pixels: NDArray[np.uint8]
     label: str | None
     inverted: bool
+    changes: list[str]
     warnings: list[str]
 
 
@@ -150,6 +153,7 @@ class _Pixels:
     block: NDArray[np.uint8]
     label: str | None = None
     invert: Invert | None = None
+    changes: list[str] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
 
 
@@ -181,7 +185,9 @@ class OneImageReader:
                 _refuse(f"must be one image; got {len(contents)}", parameter="image")
             held(request.environ).body(len(body) + math.prod(version.image_shape))
             block = decoded_images(contents, version.image_shape, self._limits)
-            pixels = _Pixels(block, warnings=(almost_black_warning(1, 1),) if almost_black(block).any() else ())
+            changes = changes_of(contents[0], version.image_shape, self._limits.max_image_pixels)
+            warnings = (almost_black_warning(1, 1),) if almost_black(block).any() else ()
+            pixels = _Pixels(block, changes=changes, warnings=warnings)
         return _inverted(pixels, options, version)
 
     def _of_json(self, document: Any, version: ModelVersion) -> _Pixels:
@@ -217,10 +223,9 @@ class OneImageReader:
             resize_into(block, images[index : index + 1])
         except Malformed as error:
             raise Invalid(error.code, error.detail, [FieldError(error.detail, pointer="#/dataset")]) from error
-        own, (height, width) = images.shape[1:3], version.image_shape[:2]
-        resized = f"the image was resized from {own[1]} × {own[0]} to {width} × {height} pixels"
-        warnings = () if own == (height, width) else (resized,)
-        return _Pixels(block, manifest.classes[int(labels[index])], warnings=warnings)
+        height, width = images.shape[1:3]
+        changes = resized((height, width), version.image_shape)
+        return _Pixels(block, manifest.classes[int(labels[index])], changes=changes)
 
     def _of_batch(self, job_id: str, entry: int, version: ModelVersion) -> _Pixels:
         job = batch_of(self._jobs, job_id)
@@ -237,7 +242,12 @@ class OneImageReader:
                     raise Invalid(error.code, error.detail, [FieldError(error.detail, pointer="#/index")]) from error
                 except NoTurn:
                     raise memory_busy("other large images are decoded in this process, one at a time") from None
-        return _Pixels(block, invert=specification.invert)
+                if archive.image_shape:
+                    height, width = archive.image_shape[:2]
+                    changes = resized((height, width), version.image_shape)
+                else:
+                    changes = changes_of(contents.read(entry), version.image_shape, self._limits.max_image_pixels)
+        return _Pixels(block, invert=specification.invert, changes=changes)
 
 
 def _inverted(pixels: _Pixels, options: AnyRequest, version: ModelVersion) -> Found[AnyRequest]:
@@ -252,7 +262,7 @@ def _inverted(pixels: _Pixels, options: AnyRequest, version: ModelVersion) -> Fo
     if look_inverted and mode == "never":
         warnings.append(inverted_warning(1, 1, f"{version.model}@{version.version}"))
     image = pixels.block[0]
-    return Found(options, image, pixels.label, not np.array_equal(before[0], image), warnings)
+    return Found(options, image, pixels.label, not np.array_equal(before[0], image), pixels.changes, warnings)
 
 
 def _check_index(index: int, count: int) -> None:

@@ -15,11 +15,15 @@ Numbers = list[Any]
 
 @dataclass(frozen=True)
 class ExplainedInput:
-    """The image as the network gets it: rows of pixels from 0 to 255. label: the class of an image of a data set."""
+    """The image as the network gets it: rows of pixels from 0 to 255.
+
+    label: the class of an image of a data set. changes: what was changed, besides an inversion, as sentences.
+    """
 
     pixels: Numbers
     inverted: bool
     label: str | None
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

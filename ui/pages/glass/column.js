@@ -7,6 +7,7 @@ import { name, number, percent, plain } from "../../parts/format.js";
 import { bars } from "../../parts/charts/bars.js";
 import { cells } from "../../parts/pictures/cells.js";
 import { activations, largest, picture, signed, surface } from "../../parts/pictures/maps.js";
+import { neighbours } from "./neighbours.js";
 import { titleOf, unit } from "./unit.js";
 
 export const METHODS = { integrated_gradients: "integrated gradients", gradient_x_input: "gradient × input", gradient: "gradient", occlusion: "occlusion" };
@@ -25,6 +26,7 @@ export function column(route, { title, key, setQuery, signal }) {
   const failure = h("div");
   const results = h("div", { "aria-live": "polite" });
   const layers = h("div");
+  const alike = h("div");
   const opened = h("div", { tabindex: -1, class: "unit" });
   /** @type {ReturnType<typeof sheet> | null} what the first answer built, and later ones change */
   let shown = null;
@@ -89,8 +91,13 @@ export function column(route, { title, key, setQuery, signal }) {
     }
   }
 
-  const element = h("div", { class: "column" }, title && h("h2", name(title)), failure, results, layers);
-  return { element, ask, refresh, input: () => found?.input };
+  async function nearest() {
+    const [mine, found] = [turn, await neighbours(route, image, signal)];
+    if (mine === turn) replace(alike, found);
+  }
+
+  const element = h("div", { class: "column" }, title && h("h2", name(title)), failure, results, layers, alike);
+  return { element, ask, nearest, refresh, input: () => found?.input };
 }
 
 /** @param {string | null} text such as `layer1.12` or `layer1.3.0.5` @returns {Chosen | null} */

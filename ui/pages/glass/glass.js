@@ -1,13 +1,11 @@
 /** The glass box: one image through one version, from the input over every layer to the pixels that mattered. */
 
-import { address, get, items, send } from "../../api.js";
+import { address, get, items } from "../../api.js";
 import { modelHref } from "../../common/actions.js";
 import { load, panel } from "../../common/panel.js";
-import { imagesOf } from "../../common/pictures.js";
 import { h, replace } from "../../parts/dom.js";
-import { name, number, plain } from "../../parts/format.js";
+import { name, plain } from "../../parts/format.js";
 import { paced } from "../../parts/paced.js";
-import { picture } from "../../parts/pictures/maps.js";
 import { pad } from "../../parts/pictures/pad.js";
 import { METHODS, column } from "./column.js";
 
@@ -35,9 +33,6 @@ export async function show({ root, params, query, signal, title, setQuery }) {
   }, PAUSE, signal);
   const results = h("div", { class: "columns" });
   const changed = h("p", { class: "small" });
-  /** @type {string | null} width and height of a file, which the network gets in its own shape */
-  let original = null;
-  const neighbours = h("div");
   const drawing = pad({ onchange: drawn });
   signal.addEventListener("abort", () => (drawing.destroy(), clearTimeout(rest)));
   const controls = h("div", { class: "fields" });
@@ -47,7 +42,7 @@ export async function show({ root, params, query, signal, title, setQuery }) {
     h("h1", "Glass box: ", h("a", { href: modelHref(model, version) }, name(`${model}@${version}`))),
     h("div", { class: "glass" },
       panel("Image", { method: "POST", path: `${route}/explain`, body: image ?? { dataset: "…", split: "test", index: 0 }, command: `glassbox explain image.png -m ${model}@${version} -o why.png` }, drawing.element, changed, browse()),
-      h("div", controls, results, neighbours)),
+      h("div", controls, results)),
     h("p", { class: "soft" }, "How a network learns from an image: ", h("a", { href: address("/ui/article", lessonOf(query, model, version)) }, "the article, one training step with every number"), "."),
   );
   /** @type {ReturnType<typeof column>[]} */
@@ -64,8 +59,6 @@ export async function show({ root, params, query, signal, title, setQuery }) {
   function drawn(found) {
     if (found === null) return;
     image = found instanceof Blob ? found : { instances: [rows(found.gray, found.size)] };
-    original = null;
-    if (found instanceof Blob) void createImageBitmap(found).then((bitmap) => (original = `${bitmap.width} × ${bitmap.height}`), () => {});
     setQuery({ dataset: null, split: null, index: null, job: null });
     clearTimeout(rest);
     if (found instanceof Blob) void ask();
@@ -128,7 +121,7 @@ export async function show({ root, params, query, signal, title, setQuery }) {
   /** Show everything about the image: what takes long waits until a drawing rests. */
   async function ask() {
     if (!image) return replace(changed, "Draw a digit, or choose an image.");
-    if (await explain(WHOLE)) await Promise.all([nearest(), ...columns.map((each) => each.refresh())]);
+    if (await explain(WHOLE)) await Promise.all(columns.flatMap((each) => [each.nearest(), each.refresh()]));
   }
 
   /** Return whether nothing newer was asked meanwhile. @param {Record<string, number | null>} extent */
@@ -138,25 +131,9 @@ export async function show({ root, params, query, signal, title, setQuery }) {
     const options = { ...Object.fromEntries(["target", "against", "method", "baseline"].map((key) => [key, now.get(key)])), ...extent };
     await Promise.all(columns.map((each) => each.ask(image, options)));
     if (turn !== asked) return false;
-    const input = columns[0]?.input();
-    replace(changed, original && input && `The file has ${original} pixels (width × height). The network gets ${input.pixels[0].length} × ${input.pixels.length}${input.pixels[0][0].length ? "" : ", as gray levels"}.`);
+    const changes = columns[0]?.input()?.changes ?? [];
+    replace(changed, changes.length > 0 && `Changed for the network: ${changes.join("; ")}.`);
     return !signal.aborted;
-  }
-
-  async function nearest() {
-    try {
-      const found = await send("POST", address(`${route}/neighbours`, { count: 10 }), image, { signal });
-      const path = `/v1/datasets/${encodeURIComponent(found.dataset)}/images`;
-      const { pictures, items, ...shape } = await imagesOf(path, found.neighbours, (one) => one, signal);
-      const size = shape.height * shape.width * shape.channels;
-      replace(neighbours, panel("Nearest training images", { method: "POST", path: `${route}/neighbours` },
-        h("p", { class: "soft" }, `By the last hidden layer, among ${number(found.searched)} of ${number(found.images)} training images.`),
-        h("div", { class: "row" }, items.map((/** @type {any} */ one, i) =>
-          h("a", { class: "thumbnail", href: address(location.pathname, { dataset: found.dataset, split: one.split, index: one.index }) },
-            picture(pictures.subarray(i * size, (i + 1) * size), { ...shape, size: 64, label: `training image ${one.index}` }), name(one.label))))));
-    } catch {
-      replace(neighbours); // the version's data set was deleted, for example: the rest of the page does not need it
-    }
   }
 }
 

@@ -94,6 +94,7 @@ def facts(found: Explanation) -> list[tuple[str, str | None]]:
     return [
         ("model", f"{found.model}@{found.version}"),
         ("inverted", "yes" if found.input.inverted else None),
+        ("changed", "; ".join(found.input.changes) or None),
         ("prediction", f"{found.prediction.label} ({share(found.prediction.confidence)})"),
         ("explained", _explained(attribution)),
         ("method", _method(attribution)),

@@ -63,7 +63,7 @@ class TestExplanation:
     def test_it_has_the_input_the_layers_and_the_probabilities_of_the_prediction(self, client: FlaskClient) -> None:
         found = explained(client)
 
-        assert found["input"] == {"pixels": IMAGES[0].tolist(), "inverted": False, "label": None}
+        assert found["input"] == {"pixels": IMAGES[0].tolist(), "inverted": False, "changes": [], "label": None}
         assert found["probabilities"] == pytest.approx(P[0].tolist(), rel=1e-4)
         label = str(P[0].argmax())
         assert found["prediction"] == {"label": label, "confidence": pytest.approx(P[0].max())}
@@ -159,7 +159,8 @@ class TestImage:
 
         response = client.post("/v1/models/drawn/versions/1/explain", data=png(255 - IMAGES[0]))
 
-        assert response.json["input"] == {"pixels": IMAGES[0].tolist(), "inverted": True, "label": None}  # type: ignore[index]
+        found = response.json["input"]  # type: ignore[index]
+        assert found == {"pixels": IMAGES[0].tolist(), "inverted": True, "changes": [], "label": None}
 
     def test_an_image_of_a_data_set_has_its_label(self, client: FlaskClient) -> None:
         stored = client.post("/v1/datasets?name=easy", data=npz(ARRAYS)).json
@@ -169,24 +170,28 @@ class TestImage:
             assert found["input"]["label"] == str(ARRAYS[f"y_{split}"][3])
             assert found["input"]["pixels"] == ARRAYS[f"x_{split}"][3].tolist()
 
-    def test_an_image_of_another_size_has_a_warning_that_names_both(self, client: FlaskClient) -> None:
+    def test_an_image_of_another_size_says_so(self, client: FlaskClient) -> None:
         larger = {name: array.repeat(2, axis=2) if array.ndim == 3 else array for name, array in ARRAYS.items()}
         client.post("/v1/datasets?name=wide", data=npz(larger))
 
         found = explained(client, {"dataset": "wide", "split": "test", "index": 3})
 
-        assert found["warnings"] == [f"the image was resized from {2 * SIDE} × {SIDE} to {SIDE} × {SIDE} pixels"]
+        sizes = f"resized from {2 * SIDE} × {SIDE} to {SIDE} × {SIDE} pixels"
+        assert found["input"]["changes"] == [f"{sizes}, which changes its proportions"]
         assert found["input"]["pixels"] == ARRAYS["x_test"][3].tolist()
 
     def test_an_image_of_a_batch_is_inverted_as_the_batch_did(self, client: FlaskClient, settings: Settings) -> None:
         batches = Batches(WorkBench(settings))
-        of_files = batches.submit(zip_of({"a.png": b"no image", "b.png": png(IMAGES[1])}), invert="always")
+        files = {"a.png": b"no image", "b.png": png(IMAGES[1]), "c.png": png(IMAGES[2].repeat(2, 0).repeat(2, 1))}
+        of_files = batches.submit(zip_of(files), invert="always")
         of_arrays = batches.submit(npy(IMAGES))
 
         assert explained(client, {"job": of_files.id, "index": 1})["input"]["pixels"] == (255 - IMAGES[1]).tolist()
         assert explained(client, {"job": of_arrays.id, "index": 7})["input"]["pixels"] == IMAGES[7].tolist()
+        larger = explained(client, {"job": of_files.id, "index": 2})["input"]
+        assert larger["changes"] == [f"resized from {2 * SIDE} × {2 * SIDE} to {SIDE} × {SIDE} pixels"]
         assert_problem(refused(client, {"job": of_files.id, "index": 0}), 422, "not_an_image")
-        assert pointers(assert_problem(refused(client, {"job": of_files.id, "index": 2}), 422, "validation_failed"))
+        assert pointers(assert_problem(refused(client, {"job": of_files.id, "index": 3}), 422, "validation_failed"))
 
     def test_a_model_in_colour_has_a_map_for_each_channel(self, client: FlaskClient, registry: Registry) -> None:
         publish_colour(registry)

@@ -40,6 +40,7 @@ def test_the_sum_and_the_control_are_printed_beside_the_prediction() -> None:
     assert printed() == {
         "model": "digits@3",
         "inverted": None,
+        "changed": None,
         "prediction": "9 (98.77%)",
         "explained": "the logit of 9 minus that of 4",
         "method": "integrated gradients, 64 steps, baseline black",
