@@ -36,9 +36,10 @@ def to_grayscale(image: Image.Image) -> NDArray[np.uint8]:
         gray = _colours(image).convert("L")
     else:
         gray = ImageChops.multiply(image.convert("L"), alpha)
-    if is_lost_on_black(np.asarray(gray), np.asarray(alpha)):
-        gray = ImageChops.add(gray, ImageChops.invert(alpha))
-    return np.asarray(gray)
+    pixels = np.asarray(gray)
+    if _is_partly_transparent(alpha) and is_lost_on_black(pixels, np.asarray(alpha)):
+        return np.asarray(ImageChops.add(gray, ImageChops.invert(alpha)))
+    return pixels
 
 
 def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
@@ -66,7 +67,7 @@ def flattened(image: Image.Image) -> Image.Image:
         blended = Image.new("RGB", image.size)
         blended.paste(image, mask=alpha)  # each channel times alpha / 255, rounded
     image.close()
-    if is_lost_on_black(np.asarray(blended.convert("L")), np.asarray(alpha)):
+    if _is_partly_transparent(alpha) and is_lost_on_black(np.asarray(blended.convert("L")), np.asarray(alpha)):
         rest = ImageChops.invert(alpha)
         blended = Image.merge(blended.mode, [ImageChops.add(band, rest) for band in blended.split()])
     return blended
@@ -75,12 +76,15 @@ def flattened(image: Image.Image) -> Image.Image:
 def is_lost_on_black(gray: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> bool:
     """Return whether a picture must be blended with white: at least nine tenths of its visible pixels are dark.
 
-    gray: the gray levels (h, w) after it is blended with black. A fully opaque or a fully transparent picture is not.
+    gray: the gray levels (h, w) after it is blended with black. alpha: some pixels are visible, and some transparent.
     """
-    visible = np.count_nonzero(alpha)
-    if not visible or alpha.min() == OPAQUE:
-        return False
-    return bool(np.count_nonzero(gray >= LEAST_BRIGHT[alpha]) <= FEW_BRIGHT * visible)
+    return bool(np.count_nonzero(gray >= LEAST_BRIGHT[alpha]) <= FEW_BRIGHT * np.count_nonzero(alpha))
+
+
+def _is_partly_transparent(alpha: Image.Image) -> bool:
+    """Return whether some pixels are visible, and some are transparent."""
+    least, most = alpha.getextrema()
+    return least != OPAQUE and most != 0
 
 
 def _with_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
@@ -156,6 +160,6 @@ def _of_deep(image: Image.Image) -> NDArray[np.uint8]:
     if transparent is not None:
         ground = values == transparent
         pixels[ground] = 0
-        if is_lost_on_black(pixels, np.where(ground, np.uint8(0), np.uint8(OPAQUE))):
+        if ground.any() and not ground.all() and is_lost_on_black(pixels, np.where(ground, 0, OPAQUE)):
             pixels[ground] = 255
     return pixels
