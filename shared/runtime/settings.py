@@ -35,6 +35,7 @@ SECRET = {
     "webhook_secrets",
     "webhook_url",
 }  # settings that may hold a secret; error messages omit it
+BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
 ENDPOINT = re.compile(r"https?://[^/\s?#@]+/?")
 ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s*?#@\\]+")
 
@@ -335,6 +336,16 @@ class Settings(BaseSettings):
         if wrong := [folder for folder in folders if not folder.is_absolute() or ".." in folder.parts]:
             raise ValueError(f"it must be absolute paths, such as /data, separated by commas; got {wrong[0]}")
         return folders
+
+    @field_validator("import_buckets")
+    @classmethod
+    def _check_import_buckets(cls, buckets: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [each for each in buckets if not BUCKET.fullmatch(each)]:
+            raise ValueError(
+                "it must be names of buckets, or prefixes such as scans/2026/, separated by commas, without s3://; got"
+                f" {wrong[0]}"
+            )
+        return buckets
 
     @field_validator("s3_endpoint")
     @classmethod

@@ -33,9 +33,9 @@ from shared.storage.sources.stored import PinnedObject, StoredBytes, source_erro
 
 START = 512
 ARRAY = b".npy"
-MOST_AHEAD = 16  # objects that are requested before they are read
+MOST_AHEAD = 32  # objects that are requested before they are read
 MOST_BYTES_AHEAD = 32 * MiB
-THREADS = 8
+THREADS = 16
 
 
 def is_read_in_place(source: PinnedObject, settings: Settings) -> bool:

@@ -70,6 +70,8 @@ def _of_other(place: str, error: Exception, seconds: float) -> StoreError:
     text = str(error)
     status = int(match[1]) if (match := STATUS.search(text)) else None
     log.info("the request to the store failed: %s: %s", place, text.partition("\n")[0])
+    if "/latest/api/token" in text or "/latest/meta-data" in text:  # of the machine's role, which is the last choice
+        return StoreRefused(place, f"the server has no credentials for the store: set {CREDENTIALS}")
     if status == 416:
         return ObjectChanged(place, "is shorter than it was")
     if "NoSuchBucket" in text:

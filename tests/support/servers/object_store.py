@@ -105,13 +105,14 @@ def access_to(url: str, **others: Any) -> StoreAccess:
 class Fault:
     """What the proxy does to a response: another status, the content cut after some bytes, or nothing for `wait`.
 
-    before: is called before the request is sent on, such as to change the object.
+    before: is called before the request is sent on, such as to change the object. etag: replaces that of the response.
     """
 
     status: int | None = None
     cut_after: int | None = None
     wait: Callable[[], object] | None = None
     before: Callable[[], object] | None = None
+    etag: str | None = None
 
 
 @dataclass
@@ -172,7 +173,7 @@ def proxy_before(target: int) -> Iterator[Proxy]:
                 self.send_response_only(response.status)
                 for name, value in response.getheaders():
                     if name.lower() not in {"transfer-encoding", "connection"}:
-                        self.send_header(name, value)
+                        self.send_header(name, fault.etag if fault.etag and name.lower() == "etag" else value)
                 self.end_headers()
                 self.wfile.write(content if fault.cut_after is None else content[: fault.cut_after])
                 self.close_connection = fault.cut_after is not None

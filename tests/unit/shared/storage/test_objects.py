@@ -24,6 +24,7 @@ from shared.storage.objects.faults import (
     StoreUnavailable,
 )
 from shared.storage.objects.places import ObjectPlace
+from tests.support.network import closed_port
 from tests.support.programs.processes import ROOT
 from tests.support.servers.object_store import (
     KEY,
@@ -123,6 +124,24 @@ def test_object_that_has_changed_is_not_read(bucket: Bucket, stored: StoredObjec
         bucket.read(stored, 0, 10)
     with pytest.raises(ObjectChanged):
         list(bucket.chunks(stored))
+
+
+def test_object_with_another_etag_is_not_read_although_the_store_sends_it(proxy: Proxy, stored: StoredObject) -> None:
+    proxy.always = Fault(etag='"other"')  # as from a store that ignores If-Match
+    with pytest.raises(ObjectChanged):
+        proxied(proxy).read(stored, 0, 10)
+    with pytest.raises(ObjectChanged):
+        list(proxied(proxy).chunks(stored))
+
+
+def test_server_without_credentials_says_which_to_set(
+    object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.storage.objects.bucket.MOST_RETRIES", 0)
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", f"http://127.0.0.1:{closed_port()}")
+    without = access_to(object_store.url, access_key_id=None, secret_access_key=None)
+    with pytest.raises(StoreRefused, match="GLASSBOX_S3_CREDENTIALS_FILE"):
+        Bucket("objects", without).stat("in/plain.bin")
 
 
 def test_missing_objects_and_buckets_are_reported(object_store: ObjectStore, bucket: Bucket) -> None:
