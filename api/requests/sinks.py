@@ -38,6 +38,12 @@ def claimed(url: str | None, job_id: str, settings: Settings) -> Iterator[None]:
         raise
 
 
+def check_place(url: str | None, settings: Settings) -> None:
+    """Raise what `open_sink` raises if results may not be written to this URL. Sends no request to a store."""
+    if url is not None:
+        open_sink(url, settings)
+
+
 def check_format(url: str | None, file_format: str | None) -> None:
     """Raise `Invalid` if a request names a format of parts, but no sink."""
     if file_format is not None and url is None:

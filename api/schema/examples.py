@@ -89,6 +89,13 @@ ARCHIVES_BY_REFERENCE: JsonObject = {
     ]
 }
 
+WITH_A_SINK: JsonObject = {
+    "source": {"url": "s3://scans/2026/"},
+    "model": "digits@champion",
+    "sink": "s3://results/run-1/",
+    "sink_format": "parquet",
+}
+
 DATASET_CHANGES: JsonObject = {
     "add": [{"job": JOB_ID, "index": 17, "label": "0"}, {"job": JOB_ID, "index": 203, "label": "2"}],
     "relabel": [{"split": "train", "index": 41, "label": "0"}],
@@ -146,7 +153,14 @@ BATCH_JOB: JsonObject = {
     "finished_at": None,
     "progress": {"done": 6144, "total": 10000, "unit": "images", "eta_seconds": 1.9},
     "metrics": {},
-    "request": {"model": "digits@champion", "top_k": 3, "invert": "never", "error_threshold": 1.0},
+    "request": {
+        "model": "digits@champion",
+        "top_k": 3,
+        "invert": "never",
+        "error_threshold": 1.0,
+        "sink": "s3://results/run-1/",
+        "sink_format": "parquet",
+    },
     "result": None,
     "links": {
         "self": f"/v1/jobs/{JOB_ID}",

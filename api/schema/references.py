@@ -8,7 +8,7 @@ from pydantic import Field, create_model
 
 from api.requests.bodies.references import BodyReference, SeveralReferences
 from api.requests.validation import RequestModel
-from api.schema.examples import ARCHIVES_BY_REFERENCE, BY_REFERENCE, shown_as
+from api.schema.examples import ARCHIVES_BY_REFERENCE, BY_REFERENCE, WITH_A_SINK, shown_as
 from api.schema.operations import error_response
 from shared.errors import Conflict, Forbidden, Gone, Invalid, NotFound, NotInstalled, TooLarge, Unavailable
 
@@ -34,7 +34,7 @@ class _Shown(BodyReference):
 class _SeveralShown(SeveralReferences):
     """What a request names in place of a body, and its options, which the query may have as well."""
 
-    model_config = shown_as(*BY_REFERENCE, ARCHIVES_BY_REFERENCE) | {"extra": "forbid", "frozen": True}
+    model_config = shown_as(*BY_REFERENCE, ARCHIVES_BY_REFERENCE, WITH_A_SINK) | {"extra": "forbid", "frozen": True}
 
 
 def reference_with(name: str, options: type[RequestModel], *, several: bool = False) -> type[BodyReference]:

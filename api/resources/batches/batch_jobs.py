@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 
-from flask import Blueprint
+from flask import Blueprint, request
 from pydantic import Field
 
 from api.middleware.idempotency import id_to_make, idempotent
 from api.requests.bodies.references import Bodies, of_archive
 from api.requests.bodies.uploads import Upload
 from api.requests.online.inversion import INVERT, chosen_invert
-from api.requests.sinks import SINK, SINK_FORMAT, check_format, claimed
+from api.requests.sinks import SINK, SINK_FORMAT, check_format, check_place, claimed
 from api.requests.submission import Submission
 from api.requests.validation import RequestModel, TimeoutSeconds, from_texts
 from api.requests.webhook_choice import WEBHOOK, Webhooks
@@ -118,6 +118,7 @@ def blueprint(
     def submit() -> tuple[JobView, int, dict[str, str]]:
         """The model reference is resolved now. If an alias moves later, the job keeps its version."""
         submission.reject_if_full(Kind.BATCH)
+        check_place(request.args.get("sink"), settings)  # before a large body is received
         with bodies.received("archive", BatchByReference) as upload:
             options = from_texts(BatchOptions, upload.options)
             webhook = webhooks.choose(options.webhook, parameter="webhook")
