@@ -12,7 +12,7 @@ import { METHODS, column } from "./column.js";
 const BASELINES = ["black", "mean", "blurred"];
 const PAUSE = 50; // milliseconds between requests while a person draws: 20 a second
 const REST = 250; // milliseconds without a change of the drawing, after which everything is computed
-const QUICK = { steps: 16, random_weights_seed: null };
+const QUICK = { steps: 8, random_weights_seed: null };
 const WHOLE = { random_weights_seed: 0 };
 const MOST_VERSIONS = 50; // to compare with, in the list
 
