@@ -53,6 +53,8 @@ LONGEST_NUMBER = 20  # digits
 
 RUN = 8192
 EXTENSIONS = frozenset({PAX, PAX_OF_SOLARIS, PAX_OF_ALL, LONG_NAME, LONG_LINK})
+LINKED_BYTES = 32 * 1024 * 1024  # of the names of files to which links point, in memory; further links are skipped
+OVERHEAD = 100  # bytes of memory for each name besides its own
 LONGEST_EXTENSION = 1024 * 1024  # of attributes, which macOS writes; names are shorter
 DESCRIPTIVE = frozenset(b"VDNAEI")
 """Entries that hold no file: GNU's volume label, folder listing of incremental backups and old long names; Solaris's
@@ -167,7 +169,7 @@ def index_tar(
     def again() -> Iterator[Member]:
         return iter(Walk(file, file_size, limits, lambda *_: None, end_mark_needed=False))
 
-    decoder, links = Names(again), HardLinks(again, limits)
+    decoder, links = Names(again), HardLinks(again)
     with Collector(path, limits) as collector:
         walk = Walk(file, file_size, limits, collector.skip, end_mark_needed=end_mark_needed)
         members = iter(walk)
@@ -312,10 +314,9 @@ class Walk:
 class HardLinks:
     """The hard links of a tar: the second and further names of a file, whose content is in the archive once."""
 
-    def __init__(self, members: Callable[[], Iterable[Member]], limits: Settings) -> None:
+    def __init__(self, members: Callable[[], Iterable[Member]]) -> None:
         """members: iterates over the entries once more, to find the files."""
         self._members = members
-        self._limits = limits
 
     def resolved(self, member: Member) -> Member:
         """Return a hard link to an earlier file as a file with its content; other entries as they are."""
@@ -330,9 +331,9 @@ class HardLinks:
         linked: set[bytes] = set()
         nbytes = 0
         for member in self._members():
-            if member.kind == HARD_LINK and nbytes <= self._limits.max_names_bytes:
+            if member.kind == HARD_LINK and nbytes <= LINKED_BYTES:
                 linked.add(normalised(member.link))
-                nbytes += len(member.link)
+                nbytes += len(member.link) + OVERHEAD
         files: dict[bytes, Member] = {}
         for member in self._members():
             if member.kind in {*FILES, SPARSE} and (name := normalised(member.name)) in linked:

@@ -32,6 +32,7 @@ from shared.runtime.settings import Settings
 from shared.storage.sources.local import WITHOUT_WAITING, PinnedFile, changed, missing_as_error
 
 RUN = 8192
+MOST_NAMES = 2_000_000  # of one folder, and of folders that are not listed yet, in memory
 MASK = 2**63 - 1  # inodes have 64 bits, the columns of the index 63
 
 
@@ -86,30 +87,30 @@ def _files(root: str, limits: Settings, collector: Collector) -> Iterator[Found]
         below = folders.pop()
         inner = []
         with missing_as_error(os.path.join(root, below)):  # noqa: PTH118 - many, and texts are faster
-            for entry in _listed(os.path.join(root, below), limits):  # noqa: PTH118
-                name = below + entry.name
-                if entry.is_dir(follow_symlinks=False):
+            for own_name in _listed(os.path.join(root, below), limits):  # noqa: PTH118
+                name = below + own_name
+                status = os.lstat(os.path.join(root, name))  # noqa: PTH118
+                if stat.S_ISDIR(status.st_mode):
                     inner.append(f"{name}/")
-                    continue
-                status = entry.stat(follow_symlinks=False)
-                if stat.S_ISREG(status.st_mode):
+                elif stat.S_ISREG(status.st_mode):
                     yield Found(_checked(name), status.st_size, status.st_mtime_ns, status.st_ino)
                 else:
                     reason = LINK if stat.S_ISLNK(status.st_mode) else SPECIAL_FILE
                     collector.skip(reason, name.encode(errors="replace").decode())
-        if len(folders) + len(inner) > limits.max_archive_entries:
+        if len(folders) + len(inner) > min(limits.max_archive_entries, MOST_NAMES):
             raise _too_many(limits)
         folders.extend(reversed(inner))
 
 
-def _listed(folder: str, limits: Settings) -> list[os.DirEntry[str]]:
-    listed = []
+def _listed(folder: str, limits: Settings) -> list[str]:
+    names = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            listed.append(entry)
-            if len(listed) > limits.max_archive_entries:
+            names.append(entry.name)
+            if len(names) > min(limits.max_archive_entries, MOST_NAMES):
                 raise _too_many(limits)
-    return sorted(listed, key=lambda entry: entry.name)
+    names.sort()
+    return names
 
 
 def _checked(name: str) -> str:
@@ -122,6 +123,12 @@ def _checked(name: str) -> str:
 
 
 def _too_many(limits: Settings) -> GlassboxError:
+    if limits.max_archive_entries > MOST_NAMES:
+        return TooLarge(
+            "archive_too_large",
+            f"a folder has more than {MOST_NAMES:,} entries of its own, which are sorted in memory; move the files into"
+            " subfolders, or pack them as a tar",
+        )
     return TooLarge(
         "archive_too_large",
         f"the folder has more than {limits.max_archive_entries} entries"

@@ -103,6 +103,14 @@ def test_the_number_of_files_is_limited(folder: Path) -> None:
         indexed(folder, Settings(max_archive_entries=4))
 
 
+def test_the_names_of_one_folder_are_limited_by_the_memory_for_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.archives.in_place.folder.MOST_NAMES", 1)
+    with pytest.raises(TooLarge, match="move the files into subfolders"):
+        indexed(folder)
+
+
 @pytest.mark.parametrize(("name", "code"), [(b"\xff.png", "archive_path"), (b"more.zip", "archive_nested")])
 def test_names_are_validated_as_in_archives(folder: Path, name: bytes, code: str) -> None:
     Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_bytes(b"x")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shared.archives import tar
 from shared.archives.tar import LONGEST_EXTENSION
 from shared.errors import GlassboxError, Invalid, Malformed, TooLarge, UnsupportedType
 from shared.runtime.settings import MiB
@@ -202,6 +203,21 @@ class TestOtherWriters:
         upload = member("link", b"content" * 100, kind=b"1") + member("a.png", b"image") + END
 
         assert uploads.read_all(upload) == [b"image"]
+
+    def test_hard_links_beyond_the_memory_for_their_names_are_skipped_and_reported(
+        self, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(tar, "LINKED_BYTES", 0)
+        entries: list[tuple[str | tarfile.TarInfo, bytes]] = [("a.png", b"a"), ("b.png", b"b")]
+        for target in ("a.png", "b.png"):
+            link = tarfile.TarInfo(f"link-to-{target}")
+            link.type, link.linkname = tarfile.LNKTYPE, target
+            entries.append((link, b""))
+
+        index = uploads.index(tar_of(entries))
+
+        assert index.paths(0, 9) == ["a.png", "b.png", "link-to-a.png"]
+        assert index.skipped == {"link": {"count": 1, "names": ["link-to-b.png"]}}
 
     def test_hard_links_count_with_the_content_of_their_file(self, uploads: Uploads) -> None:
         entries: list[tuple[str | tarfile.TarInfo, bytes]] = [("a.png", bytes(MiB))]
