@@ -72,7 +72,7 @@ class Uploads:
         state = state_file.load()
         if state.id is not None:
             with suppress(NotFound, Gone):
-                found = self.get(state.id)
+                found = self._found(state.id)
                 if found.complete:
                     self._resume(path, fingerprint.size, fingerprint.size)
                     return found
@@ -90,7 +90,7 @@ class Uploads:
             raise LocalFileError(f"{path} changed while it was sent; nothing was submitted: try again")
         state.id = self._whole(state)
         state_file.save(state)
-        return self.get(state.id)
+        return self._found(state.id)
 
     def of_body(self, body: Body, on_bytes: OnBytes | None) -> tuple[Path, Upload] | None:
         """Send a large file, and return its path and upload; None if it is small, or the server is of an older release.
@@ -174,9 +174,14 @@ class Uploads:
         if not state.parts or state.parts[-1].end != size:
             return None
         try:
-            return sum(self.get(part.id).offset for part in state.parts if part.id is not None)
+            return sum(self._found(part.id).offset for part in state.parts if part.id is not None)
         except (NotFound, Gone):
             return None
+
+    def _found(self, upload_id: str) -> Upload:
+        """Return an upload of an unfinished state: the server had it, so that it may be away for a while only."""
+        found: Upload = self.patiently(lambda: self.get(upload_id))
+        return found
 
     def _abandon(self, state: Unfinished) -> None:
         """Delete what the server still has of an upload that cannot be continued: it counts against the quota."""

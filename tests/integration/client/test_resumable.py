@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from glassbox import Client, GlassboxError, LocalFileError, Retries
+from glassbox import Client, GlassboxError, LocalFileError, NotReachable, Retries
 from glassbox.http import resumable
+from glassbox.records.uploads import Upload
 
 from shared.storage.volume import Volume
 from tests.support.servers.api_server import ApiServer, running_api
@@ -102,6 +103,14 @@ def test_another_process_continues_an_interrupted_upload(
             begun.setdefault(upload_id, offset)
             append(upload_id, offset, content, size)
 
+        get, restarts = another.uploads.get, [NotReachable("it is being restarted")]
+
+        def found(upload_id: str) -> Upload:
+            if restarts:
+                raise restarts.pop()
+            return get(upload_id)
+
+        monkeypatch.setattr(another.uploads, "get", found)
         resumed: list[tuple[Path, int, int]] = []
         another.uploads.on_resume = lambda *call: resumed.append(call)
         monkeypatch.setattr(another.uploads, "append", noted)
