@@ -51,6 +51,7 @@ SECRETS = {
     "glassbox-tls": {"tls.crt", "tls.key"},
     "glassbox-metrics-key": {"key"},
     "glassbox-webhooks": {"secrets"},
+    "glassbox-object-store": {"credentials"},
 }
 
 each_manifest = pytest.mark.parametrize("manifest", OF_KUBERNETES, ids=name_of)
@@ -176,6 +177,15 @@ class TestReferences:
         for secret, keys in SECRETS.items():
             assert f" {secret} " in page
             assert all(key in page for key in keys)
+
+    def test_only_the_api_and_the_classifiers_can_read_the_credentials_of_the_object_store(self) -> None:
+        readers = {
+            component_of(pod): volume["secret"]["optional"]
+            for pod in PODS
+            for volume in pod["spec"]["volumes"]
+            if volume.get("secret", {}).get("secretName") == "glassbox-object-store"
+        }
+        assert readers == {"api": True, "classifier": True}
 
     def test_only_the_courier_can_read_the_webhooks_secrets(self) -> None:
         readers = {
