@@ -9,7 +9,7 @@ import errno
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -117,6 +117,7 @@ class ArchiveIndex:
 
     entries and names: arrays, or files of which parts are read; a file that was not saved is removed with the index.
     passed_over: number of the other entries, with the folders. skipped: the files among them, by the reason's code.
+    skipped_in: folders of skipped links and hidden images, with the name of one; it is not saved.
     source: what is read in place of an archive on the volume: a file or folder of this server's disk, or an object or
     a prefix of a store. In a folder's entries, `offset` is the file's inode and `end` the time of its last change; in a
     prefix's entries, `raw` is the object's ETag.
@@ -130,6 +131,7 @@ class ArchiveIndex:
     skipped: Skipped = field(default_factory=dict)
     source: Source | None = None
     cut: Cut | None = None
+    skipped_in: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.array.count if self.array else len(self.entries)

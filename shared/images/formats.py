@@ -93,7 +93,7 @@ UNSUPPORTED = (
     ("JPEG XL", re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n", re.DOTALL)),
     ("JPEG 2000", re.compile(rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n", re.DOTALL)),
     ("Photoshop (PSD)", re.compile(rb"8BPS\0[\x01\x02]")),
-    ("SVG", re.compile(rb"(?:\xef\xbb\xbf)?\s{0,99}(?:<\?xml[^>]{0,200}>\s{0,99})?(?:<!DOCTYPE svg|<svg)[\s>]")),
+    ("SVG", re.compile(rb"(?:\xef\xbb\xbf)?\s{0,99}(?:<\?xml[^>]{0,200}>\s{0,99})?(?:<!DOCTYPE svg|<svg)[\s/>]")),
     ("ICO", re.compile(rb"\0\0[\x01\x02]\0[^\0]\0.{3}\0", re.DOTALL)),
     ("PNM", re.compile(rb"P[1-6]\s(?:#[^\n]{0,200}\n|\s){0,9}\d{1,6}\s|P7\nWIDTH|P[Ff]\n")),
     ("OpenEXR", re.compile(rb"v/1\x01")),

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from glassbox.errors import LocalFileError
 from glassbox.files.image_files import ENDINGS, FIRST_BYTES, FOREIGN_ENDINGS, TEXT_ENDINGS, is_image
-from glassbox.files.leftovers import leftover
+from glassbox.files.leftovers import HIDDEN, leftover
 from glassbox.files.skip_report import NAMED, as_line
 from glassbox.http.bodies import BLOCK
 from glassbox.records.skipped import SkippedFiles
@@ -90,18 +90,23 @@ class FolderBody:
         yield bytes(block + directory + _end(len(self._entries), len(directory), offset))
 
     def refuse_empty_class(self) -> None:
-        """Raise `LocalFileError` if a folder at the depth of the classes has other files, but no image."""
+        """Raise `LocalFileError` if a folder at the depth of the classes has no image that is sent, but other files.
+
+        Texts beside images do not count, nor do hidden files that are no images.
+        """
         used = {name.rpartition(b"/")[0] for name, _ in self._entries}
         depth = min(folder.count(b"/") for folder in used)
         for code, name in self._left_out:
             folder = name.rpartition(b"/")[0]
-            if code not in {NOT_AN_IMAGE, UNSUPPORTED} or name.lower().endswith(_TEXT) or not folder:
+            is_meant = name.lower().endswith(_ENDINGS) if code == HIDDEN else not name.lower().endswith(_TEXT)
+            if code not in {NOT_AN_IMAGE, UNSUPPORTED, HIDDEN, "broken_link"} or not is_meant or not folder:
                 continue
             inside = folder in used or any(other.startswith(folder + b"/") for other in used)
             if not inside and folder.count(b"/") == depth:
                 raise LocalFileError(
                     f"{_shown(self._folder + folder)} has no image that can be read, only files such as {_shown(name)}:"
-                    " convert them to PNG or JPEG, or move the folder away; nothing was submitted"
+                    " put PNG or JPEG files in their place, not hidden ones or broken links, or move the folder away;"
+                    " nothing was submitted"
                 )
 
     def _refuse_undecodable(self) -> None:

@@ -15,13 +15,16 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.archives.entries import FOLDER, LINK, REASONS, normalised, shown
+from shared.archives.entries import FOLDER, IMAGE_ENDINGS, LINK, REASONS, normalised, shown
 from shared.archives.index import ENTRY, ArchiveIndex, Kind, array_header
 from shared.archives.indexing.sorting import ExternalSort
 from shared.archives.indexing.stored import ScratchFile, StoredArray
+from shared.archives.names.leftovers import HIDDEN, leftover
 from shared.archives.skipped import SkipReport, in_words
 from shared.errors import Invalid, TooLarge
 from shared.runtime.settings import Settings
+
+MOST_FOLDERS = 10_000  # of skipped images, by name
 
 HASHED = np.dtype([("key", "<u8"), ("entry", "<u4")])
 BYTES = np.dtype(np.uint8)
@@ -47,6 +50,7 @@ class Collector:
         self._rows.append(array_header(ENTRY, 0))
         self._rows_start = self._rows.size
         self._count = self._kept = self._size = self._described = self._named = 0
+        self._folders: dict[str, str] = {}
         self._smallest = limits.max_entry_bytes + 1
         self._first = ""
 
@@ -91,6 +95,9 @@ class Collector:
             if (code := REASONS[reason]) not in {None, FOLDER}:
                 places = np.flatnonzero(reasons == reason)
                 self._report.add(code, (names[place].decode() for place in places.tolist()), len(places))
+                if code in {LINK, HIDDEN}:
+                    for place in places.tolist():
+                        self._note_folder(code, names[place].decode())
         wanted = reasons == 0
         if not wanted.all():
             chosen = wanted.tolist()
@@ -133,9 +140,17 @@ class Collector:
         return self._size
 
     def skip(self, reason: str, name: str) -> None:
-        """Report an entry that is not in the index, as it only describes the archive."""
+        """Report an entry that is not in the index, as it only describes the archive, or is a link of a folder."""
         self._report.add(reason, [name])
         self._described += 1
+        self._note_folder(reason, name)
+
+    def _note_folder(self, code: str, name: str) -> None:
+        """Keep the folder of a link, or of a hidden image in a folder that is not hidden: it may be all of a class."""
+        folder = name.rpartition("/")[0]
+        hidden_image = code == HIDDEN and f"{name.lower()}\n".endswith(IMAGE_ENDINGS) and not leftover(f"{folder}/x")
+        if folder and (code == LINK or hidden_image) and len(self._folders) < MOST_FOLDERS:
+            self._folders.setdefault(folder, name)
 
     def build_index(self, kind: Kind) -> ArchiveIndex:
         """Build the index of all collected entries.
@@ -163,7 +178,7 @@ class Collector:
         self._exits.pop_all()
         self._names.discard()
         self._hashes.discard()
-        return ArchiveIndex(kind, passed_over, entries, names, skipped=self._report.as_json())
+        return ArchiveIndex(kind, passed_over, entries, names, skipped=self._report.as_json(), skipped_in=self._folders)
 
     def _nothing_left(self) -> str:
         """Return what the archive holds instead of images."""

@@ -162,13 +162,17 @@ def _lay_out(source: Source, copies: Fingerprints | None) -> Layout:
 
 
 def _refuse_folders_without_images(source: Source, layout: Layout) -> None:
-    """Raise `Invalid` for a folder beside the class folders whose files are no images and no text, such as videos."""
+    """Raise `Invalid` for a folder beside the class folders without an image that is read.
+
+    Its files are no images and no text, such as videos, or images that are skipped: links and hidden ones.
+    """
+    skipped = source.archive.skipped_in
     suspects = {
-        source.names[index].rpartition("/")[0]: index
+        source.names[index].rpartition("/")[0]: source.names[index]
         for index, error in source.problems.others.items()
         if error.code == NOT_AN_IMAGE and not source.names[index].lower().endswith(TEXT_ENDINGS)
     }
-    if not suspects:
+    if not (suspects or skipped):
         return
     used = {
         source.names[index].rpartition("/")[0]
@@ -176,13 +180,14 @@ def _refuse_folders_without_images(source: Source, layout: Layout) -> None:
         for index in part
     }
     depth = min(folder.count("/") for folder in used)
-    for folder, index in suspects.items():
+    for folder, name in {**skipped, **suspects}.items():
         inside = any(other == folder or other.startswith(f"{folder}/") for other in used)
         if folder and not inside and folder.count("/") == depth:
+            what = "no file in the folder {} is an image" if folder in suspects else "all images of {} are skipped"
             raise Invalid(
                 "dataset_classes",
-                f"no file in the folder {shown(folder)} is an image, such as {shown(source.names[index])}: send images"
-                " in it, or leave the folder out",
+                f"{what.format(shown(folder))}, such as {shown(name)}: send images in it, no links and no hidden"
+                " files, or leave the folder out",
             )
 
 

@@ -103,8 +103,14 @@ def test_a_class_folder_without_images_is_named(folder: Path) -> None:
 
     with pytest.raises(LocalFileError, match="images/c has no image"):
         FolderBody(folder).refuse_empty_class()
-    (folder / "c" / "1.mov").unlink()
+    (folder / "c" / "1.mov").rename(folder / "c" / ".1.png")
+    with pytest.raises(LocalFileError, match=r"only files such as c/\.1\.png"):
+        FolderBody(folder).refuse_empty_class()
+    (folder / "c" / ".1.png").rename(folder / "c" / ".gitkeep")
     FolderBody(folder).refuse_empty_class()
+    (folder / "c" / "1.png").symlink_to("nowhere")
+    with pytest.raises(LocalFileError, match=r"only files such as c/1\.png"):
+        FolderBody(folder).refuse_empty_class()
 
 
 def test_empty_folders_are_reported(folder: Path) -> None:

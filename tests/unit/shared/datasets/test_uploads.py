@@ -465,13 +465,25 @@ class TestSkipping:
 
     def test_links_are_skipped_with_a_warning(self, stored_manifest: Store) -> None:
         files: list[tuple[str | zipfile.ZipInfo, bytes]] = [*class_folders(*easy_images(30)).items()]
-        link = (special_file("dog/1.png", 0o120777), b"../ant/0.png")
+        link = (special_file("ant/link.png", 0o120777), b"../bee/0.png")
 
         manifest = stored_manifest(zip_of([*files, link]))
 
         assert manifest.classes == KINDS
-        assert manifest.skipped == {"link": {"count": 1, "names": ["dog/1.png"]}}
-        assert any("1 link, 'dog/1.png', was skipped" in warning for warning in manifest.warnings)
+        assert manifest.skipped == {"link": {"count": 1, "names": ["ant/link.png"]}}
+        assert any("1 link, 'ant/link.png', was skipped" in warning for warning in manifest.warnings)
+
+    @pytest.mark.parametrize("image", [special_file("dog/1.png", 0o120777), ".hidden.png"], ids=["link", "hidden"])
+    def test_a_class_whose_images_are_all_skipped_is_refused(
+        self, stored: Stored, image: str | zipfile.ZipInfo
+    ) -> None:
+        files: list[tuple[str | zipfile.ZipInfo, bytes]] = [*class_folders(*easy_images(30)).items()]
+        name = image if isinstance(image, zipfile.ZipInfo) else f"dog/{image}"
+
+        error = refused(stored, zip_of([*files, (name, b"../ant/0.png"), ("docs/.gitkeep", b"")]))
+
+        assert error.code == "dataset_classes"
+        assert "all images of 'dog' are skipped, such as 'dog/" in error.detail
 
     def test_images_of_unsupported_formats_are_skipped_with_a_warning(self, stored_manifest: Store) -> None:
         manifest = stored_manifest(zip_of(easy_folders() | {"bee/photo.jxl": b"\xff\x0a\0\0"}))
