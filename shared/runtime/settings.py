@@ -337,9 +337,9 @@ class Settings(BaseSettings):
             raise ValueError(f"it must be absolute paths, such as /data, separated by commas; got {wrong[0]}")
         return folders
 
-    @field_validator("import_buckets")
+    @field_validator("import_buckets", "export_buckets")
     @classmethod
-    def _check_import_buckets(cls, buckets: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_buckets(cls, buckets: tuple[str, ...]) -> tuple[str, ...]:
         if wrong := [each for each in buckets if not BUCKET.fullmatch(each)]:
             raise ValueError(
                 "it must be names of buckets, or prefixes such as scans/2026/, separated by commas, without s3://; got"

@@ -89,6 +89,7 @@ def test_a_correct_line_is_accepted(line: str) -> None:
         ("GLASSBOX_WEBHOOK_SECRETS=hunter2", "GLASSBOX_WEBHOOK_SECRETS is refused; it must be whsec_ and the base64"),
         ("GLASSBOX_WEBHOOK_ALLOW_PRIVATE=perhaps", "it must be true or false"),
         ("GLASSBOX_IMPORT_BUCKETS=s3://scans/", "it must be names of buckets, or prefixes such as scans/2026/"),
+        ("GLASSBOX_EXPORT_BUCKETS=s3://results/", "it must be names of buckets, or prefixes such as scans/2026/"),
         ("GLASSBOX_S3_ENDPOINT=minio.example:9000", "it must be https:// or http:// and a host"),
         ("GLASSBOX_CORS_ORIGINS=app.example", "it must be * or origins such as https://app.example"),
         ("GLASSBOX_DOMAIN=https://glassbox.example", "it must be public names such as glassbox.example.org"),
