@@ -40,9 +40,13 @@ def attack(path: Path, data: bytes) -> None:
         entries = validate(path, LIMITS)
     except (UnsupportedType, TooLarge, Invalid) as error:
         check_message(error)
-        return
-    finally:
-        assert list(path.parent.iterdir()) == [path], "a file is left"
+    else:
+        _read(path, entries)
+        del entries
+    assert list(path.parent.iterdir()) == [path], "a file is left"  # an index that is not saved is removed
+
+
+def _read(path: Path, entries: ArchiveIndex) -> None:
     assert 1 <= len(entries) <= LIMITS.max_archive_entries
     _check_paths(entries)
     runs = entries.shards(7, 1000)
