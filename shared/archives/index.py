@@ -163,9 +163,13 @@ class ArchiveIndex:
         return Entry._make(self.entries[index : index + 1].tolist()[0])
 
     def spans(self, start: int, stop: int) -> list[tuple[int, int]]:
-        """Return the ranges of the archive that hold the entries `start` to `stop` (exclusive), by their offsets."""
+        """Return the ranges of the archive that hold the entries `start` to `stop` (exclusive), in ascending order.
+
+        Returns none if the entries have another order in the archive: one cannot read them in one pass.
+        """
         rows = self.entries[start:stop]
-        rows = rows[np.argsort(rows["offset"], kind="stable")]
+        if (rows["offset"][1:] < rows["offset"][:-1]).any():
+            return []
         ends = np.minimum(rows["end"], rows["offset"] + rows["packed"] + LONGEST_HEADER)
         return list(zip(rows["offset"].tolist(), ends.tolist(), strict=True))
 

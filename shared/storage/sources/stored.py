@@ -175,7 +175,8 @@ class StoredBytes:
                 " (GLASSBOX_SOURCE_SECONDS); a zip has its index at one place, a tar all over the file",
                 60,
             )
-        follows = start == self._start + len(self._piece) or (self._piece and self._start <= start)
+        gap = start - self._start - len(self._piece)
+        follows = -len(self._piece) <= gap <= self._size_of_next  # else most of a larger piece would be skipped
         self._size_of_next = min(LARGEST_PIECE, 2 * self._size_of_next) if follows else LEAST_PIECE
         span = next((span for span in self._spans if span[0] <= start < span[1]), None)
         end = start + self._size_of_next if span is None else min(span[1], start + LARGEST_PIECE)
