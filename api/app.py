@@ -92,6 +92,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings.max_queued_jobs,
         settings.max_record_bytes,
         settings.max_jobs_per_key,
+        settings.max_archive_bytes_per_key,
         reasons,
     )
 

@@ -10,7 +10,7 @@ from redis import RedisError
 
 from api.requests.waiting import WaitingReasons
 from shared.archives import ArchiveIndex
-from shared.errors import Invalid, NotFound, TooMany, Unavailable
+from shared.errors import Invalid, NotFound, TooLarge, TooMany, Unavailable
 from shared.jobs import Job, JobStore, Kind
 from shared.jobs.files import JobFiles
 from shared.jobs.outcome import Waiting
@@ -36,6 +36,7 @@ class Submission:
         max_queued_jobs: int = 0,
         max_record_bytes: int = 64 * KiB,
         max_jobs_per_key: int = 0,
+        max_archive_bytes_per_key: int = 0,
         reasons: WaitingReasons | None = None,
     ) -> None:
         self._reasons = reasons
@@ -45,6 +46,7 @@ class Submission:
         self._max_queued = max_queued_jobs
         self._max_record = max_record_bytes
         self._max_of_key = max_jobs_per_key
+        self._max_archive_bytes = max_archive_bytes_per_key
 
     def waiting(self, job: Job) -> Waiting | None:
         """Return why the accepted job cannot start now; None if it can, or if Redis cannot be read."""
@@ -93,6 +95,10 @@ class Submission:
             return known, warnings
         self.reject_if_full(job.kind)
         job = job.model_copy(update=origin())
+        if archive is not None:
+            size = archive.stat().st_size
+            self.reject_archive(size)
+            job = job.model_copy(update={"archive_bytes": size})
         try:
             self._files.prepare(job, archive, index)
             if not self._jobs.create(job):  # an earlier request with this id died before it accepted the job
@@ -109,6 +115,23 @@ class Submission:
                     self._jobs.discard(job.id)
             raise
         return accepted, warnings
+
+    def reject_archive(self, size: int) -> None:
+        """Raise `TooLarge` if the API key's archives would take more than allowed. Call it before an upload, too."""
+        if not self._max_archive_bytes:
+            return
+        key = origin().get("key")
+        kept = self._jobs.archive_bytes_of_key(key)
+        if kept + size > self._max_archive_bytes:
+            self._jobs.recount_archive_bytes()
+            kept = self._jobs.archive_bytes_of_key(key)
+        if kept + size > self._max_archive_bytes:
+            whose = f"of the batches of the API key {key!r} take" if key else "of all batches take"
+            detail = (
+                f"the archives {whose} {in_words(kept)}, and may take at most {in_words(self._max_archive_bytes)}"
+                " (GLASSBOX_MAX_ARCHIVE_BYTES_PER_KEY), with this one; delete ended batches with their archives"
+            )
+            raise TooLarge("archive_quota_exceeded", detail)
 
     def _reject_if_large(self, job: Job) -> None:
         size = sum(len(compact_json(part).encode()) for part in (job.request, job.specification))

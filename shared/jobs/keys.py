@@ -30,6 +30,8 @@ BLOCKED = f"{PREFIX}blocked"  # sorted set: the ids of queued jobs that need spa
 HASTENED = f"{PREFIX}hastened"  # a lock: the jobs with lost messages were made due within the last minute
 CLEANUP = f"{PREFIX}cleanup"  # a lock that expires: one host has begun to remove leftovers from the volume
 INDEXING = f"{PREFIX}indexing"  # a lock that expires: one host adds the jobs of older versions to the indexes
+ARCHIVE_BYTES = f"{PREFIX}archive-bytes"  # hash: the bytes of the archives of each API key's jobs
+RECOUNTED = f"{PREFIX}recounted"  # a lock that expires: those bytes were counted again from the records
 HANDOVER = f"{PREFIX}handover"  # a lock that expires: a process has just left a batch for a job that waits
 REBUILDING = f"{PREFIX}rebuilding"  # a lock: one host rebuilds the records
 
@@ -95,6 +97,7 @@ def job_keys(job_id: str) -> dict[str, str | dict[str, str]]:
         "counters": COUNTERS,
         "deliveries": DELIVERIES,
         "deliveries_due": DELIVERIES_DUE,
+        "archive_bytes": ARCHIVE_BYTES,
         **shard_keys(job_id),
         **sharing_keys(),
     }

@@ -48,8 +48,8 @@ class Job(BaseModel):
     retries that a user requested. The URL `webhook` receives the job's end. `request_id` is the request that submitted
     the job, `key` the name of its API key, `traceparent` its trace. `waiting` says why a queued job cannot start.
     `waiting_since` is the time since when each attempt has ended for such a reason. Both are cleared when the job can
-    run again. `served` has the ms of processes that it has used, `waited_ms` those between its turns. `diagnosis` has
-    the findings that a training had while it ran, each code once.
+    run again. `served` has the ms of processes that it has used, `waited_ms` those between its turns, `archive_bytes`
+    the size of its archive. `diagnosis` has the findings that a training had while it ran, each code once.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -73,6 +73,7 @@ class Job(BaseModel):
     retries: int = 0
     owner: str | None = None
     priority: Priority = "batch"
+    archive_bytes: int | None = None
     served: int = 0
     waited_ms: int = 0
     waiting: Annotated[Waiting, AS_WRITTEN] | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -47,7 +48,7 @@ MOVED = "on_volume"  # the field of a record that has moved to the volume
 # What Redis keeps of a moved record: what the scripts and the filters of lists read, and what older versions require.
 KEPT = (
     *("id", "kind", "state", "model", "created_at", "started_at", "finished_at", "attempt", "retries"),
-    *("counted_succeeded", "counted_failed"),
+    *("counted_succeeded", "counted_failed", "key", "archive_bytes"),
 )
 PLACEHOLDERS = {"progress": '{"total":0,"unit":""}', "request": "{}", "specification": "{}", MOVED: "1"}
 
@@ -337,6 +338,28 @@ class JobStore:
     def count_of_key(self, key: str | None) -> int:
         """Return how many jobs of an API key are queued or running; None is that of the jobs without a key."""
         return self._line.count(key or sharing.WITHOUT_KEY)
+
+    def archive_bytes_of_key(self, key: str | None) -> int:
+        """Return the bytes of the archives of an API key's jobs; None is that of the jobs without a key."""
+        return int(self._redis.hget(keys.ARCHIVE_BYTES, key or sharing.WITHOUT_KEY) or 0)
+
+    def recount_archive_bytes(self) -> None:
+        """Count the bytes of all archives from the records; at most once a minute for all callers.
+
+        An older version of the code that deletes a job does not subtract its bytes.
+        """
+        if not self._redis.set(keys.RECOUNTED, 1, nx=True, ex=60):
+            return
+        counted: Counter[str] = Counter()
+        for page in self._pages(None, None):
+            for key, size in self._fields(page, "key", "archive_bytes"):
+                counted[key or sharing.WITHOUT_KEY] += int(size or 0)
+        with self._redis.pipeline() as pipe:
+            pipe.delete(keys.ARCHIVE_BYTES)
+            for key, total in counted.items():
+                if total:
+                    pipe.hset(keys.ARCHIVE_BYTES, key, str(total))
+            pipe.execute()
 
     def renew(
         self,

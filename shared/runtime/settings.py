@@ -232,6 +232,10 @@ class Settings(BaseSettings):
     max_processes_per_key: NonNegativeInt = Field(
         0, description="the most processes of one queue that work for one API key at once; 0: unlimited"
     )
+    max_archive_bytes_per_key: NonNegativeInt = Field(
+        0,
+        description="the most bytes of the archives of one API key's batches, until the jobs are deleted; 0: unlimited",
+    )
     interactive_images: NonNegativeInt = Field(
         1000, description="the most images of a batch that is interactive unless its request says otherwise"
     )

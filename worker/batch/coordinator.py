@@ -85,9 +85,9 @@ class Coordinator:
     def _report(self, done: int, before: int) -> None:
         total = len(self._work.index)
         seconds = time.monotonic() - self._started
-        left = seconds * (total - done) / max(1, done - before)
+        left = round(seconds * (total - done) / (done - before), 1) if done > before else None  # no rate is known yet
         self._lease.reach(done)
-        self._lease.report(Progress(done=done, total=total, unit="images", eta_seconds=round(left, 1)))
+        self._lease.report(Progress(done=done, total=total, unit="images", eta_seconds=left))
 
     def _request_helpers(self, queue_state: ShardQueueState) -> None:
         """Request helpers, unless messages wait in the queue: then no process is free to help."""

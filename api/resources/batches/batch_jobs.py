@@ -119,6 +119,7 @@ def blueprint(
         """The model reference is resolved now. If an alias moves later, the job keeps its version."""
         submission.reject_if_full(Kind.BATCH)
         check_place(request.args.get("sink"), settings)  # before a large body is received
+        submission.reject_archive(request.content_length or 0)
         with bodies.received("archive", BatchByReference) as upload:
             options = from_texts(BatchOptions, upload.options)
             webhook = webhooks.choose(options.webhook, parameter="webhook")

@@ -14,6 +14,7 @@
 -- @key counters: the counters of all jobs
 -- @key deliveries: the webhook deliveries that are not settled yet
 -- @key deliveries_due: those deliveries, by the time of the next try
+-- @key archive_bytes: the bytes of the archives of each API key's jobs
 -- @key shard_queue: the attempt that the job's shards belong to
 -- @key open_shards: its shards that no process has taken
 -- @key taken_shards: its shards that helpers work on
@@ -35,6 +36,15 @@ end
 
 local function count(name, by)
   redis.call('HINCRBY', counters, name, by)
+end
+
+-- Add the bytes of the job's archive to those of its API key, or subtract them.
+local function count_archive(sign)
+  local fields = redis.call('HMGET', record, 'key', 'archive_bytes')
+  local owner = fields[1] or WITHOUT_KEY
+  if fields[2] and redis.call('HINCRBY', archive_bytes, owner, sign * fields[2]) <= 0 then
+    redis.call('HDEL', archive_bytes, owner)
+  end
 end
 
 -- Add an event to the stream of all jobs' events, with what the record says about the job.

@@ -8,6 +8,7 @@ if redis.call('EXISTS', record) == 1 then
 end
 redis.call('HSET', record, unpack(fields))
 redis.call('ZADD', jobs, 0, id)
+count_archive(1)
 add_to_indexes(labels)
 local time = now()
 if redis.call('HGET', record, 'created_at') == '0' then

@@ -12,6 +12,7 @@ if state then
   announce_own('deleted', '{}')
 end
 remove_from_indexes(labels)
+count_archive(-1)
 if lines[kind] then
   redis.call('ZREM', lines[kind], entry_in_line(id, standing_of(record)))
 end

@@ -12,10 +12,11 @@ from redis.exceptions import OutOfMemoryError
 
 from api.app import create_app
 from api.requests.submission import Submission
-from shared.errors import TooMany
+from shared.errors import TooLarge, TooMany
 from shared.jobs import Job, JobStore, Kind, State, keys
 from shared.jobs.files import JobFiles
 from shared.jobs.task_queue import TaskQueue, celery_app
+from shared.runtime import log_context
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from tests.support.data.files import files_below
@@ -217,6 +218,34 @@ def test_a_key_with_its_most_jobs_is_rejected_before_its_upload(settings: Settin
     assert int(response.headers["Retry-After"]) > 0
     jobs.cancel(waits.id)
     assert_problem(client.post("/v1/batch-jobs?model=toy", data=b"not an archive"), 404, "model_not_found")
+
+
+def test_a_key_whose_archives_take_too_much_is_rejected_until_a_batch_is_deleted(
+    jobs: JobStore, recorder: Recorder, volume: Volume, archive: Path
+) -> None:
+    content = archive.read_bytes()
+    submission = Submission(jobs, recorder, JobFiles(volume), max_archive_bytes_per_key=len(content) + 5)
+    first, _ = submission.submit(a_batch(), archive)
+    archive.write_bytes(content)
+
+    with pytest.raises(TooLarge, match=r"GLASSBOX_MAX_ARCHIVE_BYTES_PER_KEY") as refused:
+        submission.submit(a_batch(), archive)
+    assert refused.value.code == "archive_quota_exceeded"
+    with log_context.bound(key="another"):
+        submission.submit(a_batch(), archive)
+    archive.write_bytes(content)
+    jobs.cancel(first.id)
+    jobs.delete(first.id)
+    submission.submit(a_batch(), archive)
+
+
+def test_the_bytes_of_archives_that_an_older_version_deleted_are_not_counted(jobs: JobStore, redis: Redis) -> None:
+    _created(jobs, a_batch(archive_bytes=7))
+    redis.hincrby(keys.ARCHIVE_BYTES, "_", 100)
+
+    jobs.recount_archive_bytes()
+
+    assert jobs.archive_bytes_of_key(None) == 7
 
 
 def _created(jobs: JobStore, job: Job) -> Job:
