@@ -113,13 +113,24 @@ def _decode_as(kind: Format, row: NDArray[np.uint8], content: bytes, max_pixels:
         # Resizing before rotating gives the same pixels, and rotates fewer.
         shape = (width, height) if orientation in channels.SIDEWAYS else (height, width)
         if pixels.shape[:2] != shape:
-            pixels = area_resize(pixels, shape + pixels.shape[2:])
+            pixels = _resized(pixels, shape)
         pixels = channels.upright(pixels, orientation)
         row[...] = pixels[:, :, np.newaxis] if pixels.ndim < row.ndim else pixels  # gray: R = G = B
     except Malformed:
         raise
     except Exception as error:  # Pillow's decoders raise IndexError, AssertionError and more on damaged data
         raise _explained(error, kind, *(image.size if image else kind.size_of(content))) from None
+
+
+def _resized(pixels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return pixels (h, w) or (h, w, 3) resized to a height and width.
+
+    If no level is above 1, as in a mask of 0 and 1, an area with a share of ones is 1: rounded to 0, the image would
+    look black on purpose, and no warning would say that it is almost black.
+    """
+    if pixels.max() == 1:
+        return (area_resize(pixels * np.uint8(255), shape + pixels.shape[2:]) > 0).astype(np.uint8)
+    return area_resize(pixels, shape + pixels.shape[2:])
 
 
 def _explained(error: Exception, kind: Format, width: int, height: int) -> Exception:

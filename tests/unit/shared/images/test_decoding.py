@@ -73,6 +73,15 @@ class TestSize:
     def test_a_larger_image_shrinks_to_the_means_of_its_areas(self) -> None:
         assert decoded(png(np.array([[30, 60, 240]], np.uint8)), shape=(1, 2)) == [[40, 180]]
 
+    def test_a_mask_of_0_and_1_is_not_rounded_to_black(self) -> None:
+        """Otherwise no warning would say that the image is almost black."""
+        mask = np.zeros((64, 64), np.uint8)
+        mask[:, 20] = 1
+
+        assert decoded(png(mask), shape=(4, 4)) == [[0, 1, 0, 0]] * 4
+        assert decoded(png(np.repeat(mask[:, :, np.newaxis], 3, 2)), shape=(4, 4)) == [[0, 1, 0, 0]] * 4
+        assert decoded(png(2 * mask), shape=(4, 4)) == [[0] * 4] * 4
+
     def test_a_smaller_image_grows_by_repeating_pixels(self) -> None:
         assert decoded(png(np.array([[10, 20]], np.uint8)), shape=(2, 4)) == [[10, 10, 20, 20]] * 2
 
