@@ -29,7 +29,7 @@ BUILT_IN = frozenset({"digits", "mnist", "fashion-mnist"})  # names that uploads
 
 DERIVE_SECONDS = 600.0  # the server writes the whole data set before it responds
 
-ENDINGS = (".npz", ".csv", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.zst")
+ENDINGS = (".npz", ".csv", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
 @dataclass(frozen=True)

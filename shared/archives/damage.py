@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import struct
 import zipfile
 import zlib
@@ -17,7 +18,7 @@ def cause_of(error: Exception) -> str:
     match error:
         case GlassboxError():
             return error.detail
-        case zlib.error() | gzip.BadGzipFile() | zstd.ZstdError():
+        case zlib.error() | gzip.BadGzipFile() | zstd.ZstdError() | lzma.LZMAError():
             return "its compressed data is damaged"
         case EOFError():
             return "it is cut short"

@@ -1,7 +1,9 @@
-"""Decompression of a gzip or zstd stream, which replaces the uploaded file; decompression bombs stop at the limits."""
+"""Decompression of a gzip, bzip2, xz or zstd stream, which replaces the uploaded file; bombs stop at the limits."""
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,14 +22,15 @@ from shared.storage import durable
 from shared.storage.uploads import space
 
 BLOCK = 64 * 1024
+XZ_MEMORY = 80 * 1024 * 1024  # `xz -9` needs 65 MiB
 PIECE = 1024 * 1024
 MANY_PARTS, PART_BYTES = 1000, 1024  # more parts than this must have at least PART_BYTES each on average
-GZIP = b"\x1f\x8b"
+GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"
 ZSTD = tuple(value.to_bytes(4, "little") for value in (0xFD2FB528, *range(0x184D2A50, 0x184D2A60)))  # data, skippable
 
 
 class Decompressor(Protocol):
-    """A decompressor of one part of a stream: a gzip member or a zstd frame."""
+    """A decompressor of one part of a stream: a gzip member, a stream of bzip2 or xz, or a zstd frame."""
 
     @property
     def eof(self) -> bool:
@@ -56,6 +59,10 @@ def packing_of(start: bytes, limits: Settings) -> Packing | None:
     """Return the format of a stream that starts with these bytes; None if it is not supported."""
     if start.startswith(GZIP):
         return Packing(lambda: zlib.decompressobj(zlib.MAX_WBITS | 16), GZIP)
+    if start.startswith(BZIP2):
+        return Packing(bz2.BZ2Decompressor, BZIP2)
+    if start.startswith(XZ):
+        return Packing(lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, XZ_MEMORY), XZ)
     if start.startswith(ZSTD):
         window_log = limits.max_zstd_window_bytes.bit_length() - 1
         return Packing(lambda: zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: window_log}))
@@ -113,16 +120,22 @@ class Unpacked:
         """Yield the content piece by piece; raises `Invalid` if the stream is damaged or cut short."""
         try:
             yield from self._parts()
-        except (zlib.error, zstd.ZstdError) as error:
+        except (zlib.error, zstd.ZstdError, lzma.LZMAError, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # of the disk; those of bz2 have none
+                raise
+            if "Memory usage limit" in str(error):
+                raise TooLarge(
+                    "archive_window_too_large",
+                    f"unpacking needs more than {XZ_MEMORY} bytes of memory; pack the archive with xz -9 or less",
+                ) from error
             if "too much memory" in str(error):
                 raise TooLarge(
                     "archive_window_too_large",
                     f"unpacking needs a window of more than {self._max_window} bytes (GLASSBOX_MAX_ZSTD_WINDOW_BYTES);"
                     " pack the archive without --long and --ultra",
                 ) from error
-            raise Invalid(
-                "archive_damaged", f"the archive cannot be unpacked: {cause_of(error)}; pack it again"
-            ) from error
+            cause = "its compressed data is damaged" if isinstance(error, OSError) else cause_of(error)
+            raise Invalid("archive_damaged", f"the archive cannot be unpacked: {cause}; pack it again") from error
 
     def _parts(self) -> Iterator[bytes]:
         new, magic = self._packing

@@ -20,7 +20,7 @@ from shared.errors import UnsupportedType
 from shared.runtime.settings import Settings
 from shared.storage.sources.stored import PinnedObject
 
-ACCEPTED = "a zip or a tar (plain, .gz or .zst) of images, or an .npy or .npz of them"
+ACCEPTED = "a zip or a tar (plain, .gz, .bz2, .xz or .zst) of images, or an .npy or .npz of them"
 START = 512
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -192,3 +194,36 @@ def test_a_zstandard_stream_with_too_large_a_window_is_refused_as_too_large(uplo
 
     assert (type(error), error.code) == (TooLarge, "archive_window_too_large")
     assert len(uploads.index(upload, max_zstd_window_bytes=64 * MiB)) == 1
+
+
+def xz_of(content: bytes) -> bytes:
+    return lzma.compress(content, preset=0)
+
+
+@pytest.mark.parametrize("pack", [bz2.compress, xz_of], ids=["bz2", "xz"])
+class TestBzip2AndXz:
+    def test_entries_are_read_from_a_stream_of_one_part_or_several(self, uploads: Uploads, pack: Pack) -> None:
+        for upload in (pack(TAR), pack(TAR[:1024]) + pack(TAR[1024:]) + bytes(512)):
+            assert uploads.read_all(upload) == [b"first", b"second" * 1000]
+            assert uploads.path.read_bytes() == TAR
+
+    def test_a_damaged_stream_is_refused_and_left_unchanged(self, uploads: Uploads, pack: Pack) -> None:
+        whole = pack(TAR)
+        middle = len(whole) // 2
+        for damaged in (whole[:-20], whole[:middle] + bytes(8) + whole[middle + 8 :]):
+            error = uploads.refusal(damaged)
+            assert (type(error), error.code) == (Invalid, "archive_damaged")
+            assert uploads.path.read_bytes() == damaged
+
+    def test_a_small_stream_that_unpacks_to_much_is_refused(self, uploads: Uploads, pack: Pack) -> None:
+        error = uploads.refusal(pack(tar_of({"a.png": bytes(2 * MiB)})), max_expanded_bytes=MiB)
+
+        assert (type(error), error.code) == (TooLarge, "archive_too_large")
+
+
+def test_an_xz_stream_that_needs_too_much_memory_is_refused(uploads: Uploads) -> None:
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 128 * MiB}]
+    error = uploads.refusal(lzma.compress(TAR, filters=filters))
+
+    assert (type(error), error.code) == (TooLarge, "archive_window_too_large")
+    assert "xz -9 or less" in error.detail
