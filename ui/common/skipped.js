@@ -7,7 +7,8 @@ import { name, number } from "../parts/format.js";
 const REASONS = {
   system_file: "left by an operating system", hidden: "hidden files", side_file: "texts and tables beside the images",
   link: "links, which are not followed", special_file: "devices, pipes and sockets",
-  special_entry: "entries that hold no file", not_an_image: "not images", image_unsupported: "images of a format that is not read", image_damaged: "damaged images",
+  special_entry: "entries that hold no file", not_an_image: "not images",
+  image_unsupported: "images of a format that is not read", image_damaged: "damaged images",
   image_animated: "animated images", image_too_large: "images with too many pixels",
   image_too_costly: "images that take too long to decode", entry_damaged: "damaged entries of the archive",
   entry_sparse: "sparse files in a tar",
