@@ -29,6 +29,7 @@ from shared.archives.zip_directory import Directory, find_directory, first_name
 from shared.errors import Invalid, Malformed, Unavailable
 from shared.runtime.settings import MiB, Settings
 from shared.storage.objects.bucket import Bucket, StoredObject
+from shared.storage.objects.faults import RangesUnsupported
 from shared.storage.sources.stored import PinnedObject, StoredBytes, source_errors
 
 START = 512
@@ -39,9 +40,17 @@ THREADS = 16
 
 
 def is_read_in_place(source: PinnedObject, settings: Settings) -> bool:
-    """Return whether a source is a prefix, a zip of images or a plain tar, which are not copied to the volume."""
+    """Return whether a source is a prefix, a zip of images or a plain tar, which are not copied to the volume.
+
+    Without ranges of the store, only a prefix is.
+    """
     if source.is_folder:
         return True
+    with source_errors():
+        try:
+            source.opened(settings).read(source.stored, 0, 1)
+        except RangesUnsupported:
+            return False
     file = _file(source, settings)
     if is_tar(file.read_at(0, START, START)):
         return True

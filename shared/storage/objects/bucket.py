@@ -21,6 +21,7 @@ from shared.runtime.settings import KiB, MiB, SecretError
 from shared.storage.objects.faults import ObjectChanged, StoreRefused, StoreUnavailable, faults_of
 
 if TYPE_CHECKING:
+    from obstore import GetOptions
     from obstore.store import S3Store
 
 PAGE = 1000  # objects in one response of a list
@@ -57,6 +58,11 @@ class StoredObject:
     key: str
     size: int
     etag: str
+
+    @property
+    def condition(self) -> str | None:
+        """The value of If-Match, which compares strong ETags only."""
+        return self.etag if self.etag.startswith('"') else None
 
 
 @lru_cache(maxsize=16)
@@ -129,16 +135,20 @@ class Bucket:
                 yield [self._described(found) for found in page]
 
     def read(self, wanted: StoredObject, start: int, stop: int) -> bytes:
-        """Return the bytes `start` to `stop` (exclusive) of an object; raises `ObjectChanged` if it is another one."""
+        """Return the bytes `start` to `stop` (exclusive) of an object; raises `ObjectChanged` if it is another one.
+
+        Raises `RangesUnsupported` if they are not the whole object, and the store sends nothing else.
+        """
         if start >= min(stop, wanted.size):
             return b""
         stop = min(stop, wanted.size)
+        options: GetOptions = {"if_match": wanted.condition}
+        if (start, stop) != (0, wanted.size):
+            options["range"] = start, stop
         with self._faults(wanted.key):
             import obstore  # noqa: PLC0415 - an optional extra
 
-            found = obstore.get(
-                self._store, wanted.key, options={"range": (start, stop), "if_match": wanted.etag or None}
-            )
+            found = obstore.get(self._store, wanted.key, options=options)
             self._compare(wanted, found.meta)
             content = found.bytes().to_bytes()
         if len(content) != stop - start:
@@ -151,7 +161,7 @@ class Bucket:
 
         received = 0
         with self._faults(wanted.key):
-            found = obstore.get(self._store, wanted.key, options={"if_match": wanted.etag or None})
+            found = obstore.get(self._store, wanted.key, options={"if_match": wanted.condition})
             self._compare(wanted, found.meta)
             for chunk in found.stream(CHUNK):
                 received += len(chunk)
@@ -185,7 +195,7 @@ class Bucket:
             self._store.delete(key)
 
     def _described(self, found: Any) -> StoredObject:
-        return StoredObject(found["path"], found["size"], found["e_tag"] or "")
+        return StoredObject(found["path"], found["size"], quoted(found["e_tag"] or ""))
 
     def _compare(self, wanted: StoredObject, found: Any) -> None:
         """Compare what was sent with what was pinned: a store may ignore If-Match."""
@@ -197,6 +207,11 @@ class Bucket:
 
     def _faults(self, key: str) -> Any:
         return faults_of(self._place(key), self._seconds)
+
+
+def quoted(etag: str) -> str:
+    """Return an ETag in quotes, without which some stores list it."""
+    return f'"{etag}"' if etag and not etag.startswith(('"', "W/")) else etag
 
 
 def credentials_in(file: Path) -> dict[str, object]:

@@ -40,6 +40,10 @@ class StoreRefused(StoreError):
     """The store refuses the request; the same request would be refused again."""
 
 
+class RangesUnsupported(StoreRefused):
+    """The store sends whole objects only."""
+
+
 class StoreUnavailable(StoreError):
     """The store did not answer completely, after several tries; a later try may succeed."""
 
@@ -77,7 +81,7 @@ def _of_other(place: str, error: Exception, seconds: float) -> StoreError:
     if "NoSuchBucket" in text:
         return ObjectMissing(place, "its bucket does not exist")
     if "NotPartial" in text:
-        return StoreRefused(place, "the store does not serve ranges of bytes")
+        return RangesUnsupported(place, "the store does not serve ranges of bytes")
     if "Error parsing Path" in text or "InvalidPath" in text:
         return StoreRefused(place, "it has a key with an empty part, . or .., or a control character")
     if status is not None and status < 500 and status not in TRANSIENT:

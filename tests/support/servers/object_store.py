@@ -106,6 +106,7 @@ class Fault:
     """What the proxy does to a response: another status, the content cut after some bytes, or nothing for `wait`.
 
     before: is called before the request is sent on, such as to change the object. etag: replaces that of the response.
+    status_of_ranges: replaces 206.
     """
 
     status: int | None = None
@@ -113,6 +114,7 @@ class Fault:
     wait: Callable[[], object] | None = None
     before: Callable[[], object] | None = None
     etag: str | None = None
+    status_of_ranges: int = 206
 
 
 @dataclass
@@ -170,7 +172,7 @@ def proxy_before(target: int) -> Iterator[Proxy]:
                 connection.request(self.command, self.path, body, dict(self.headers))
                 response = connection.getresponse()
                 content = response.read()
-                self.send_response_only(response.status)
+                self.send_response_only(fault.status_of_ranges if response.status == 206 else response.status)
                 for name, value in response.getheaders():
                     if name.lower() not in {"transfer-encoding", "connection"}:
                         self.send_header(name, fault.etag if fault.etag and name.lower() == "etag" else value)

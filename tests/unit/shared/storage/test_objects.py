@@ -14,7 +14,7 @@ import pytest
 
 from shared.errors import NotInstalled
 from shared.runtime.settings import MiB, SecretError
-from shared.storage.objects.bucket import PART, Bucket, StoredObject, credentials_in
+from shared.storage.objects.bucket import PART, Bucket, StoredObject, credentials_in, quoted
 from shared.storage.objects.faults import (
     ObjectChanged,
     ObjectExists,
@@ -142,6 +142,16 @@ def test_server_without_credentials_says_which_to_set(
     without = access_to(object_store.url, access_key_id=None, secret_access_key=None)
     with pytest.raises(StoreRefused, match="GLASSBOX_S3_CREDENTIALS_FILE"):
         Bucket("objects", without).stat("in/plain.bin")
+
+
+@pytest.mark.parametrize(
+    ("etag", "shown", "condition"), [("a-1", '"a-1"', '"a-1"'), ('"a"', '"a"', '"a"'), ('W/"a"', 'W/"a"', None)]
+)
+def test_etags_are_compared_in_quotes_and_weak_ones_are_no_condition(
+    etag: str, shown: str, condition: str | None
+) -> None:
+    assert quoted(etag) == shown
+    assert StoredObject("key", 1, quoted(etag)).condition == condition
 
 
 def test_missing_objects_and_buckets_are_reported(object_store: ObjectStore, bucket: Bucket) -> None:

@@ -118,6 +118,16 @@ def test_data_set_is_stored_as_after_an_upload(client: FlaskClient, name: str) -
     assert again.get_json()["id"] == manifest["id"]
 
 
+@pytest.mark.parametrize("name", ["images.zip", "loose/"])
+def test_store_without_ranges_is_read_as_well(
+    client: FlaskClient, model: ModelVersion, settings: Settings, proxy: Proxy, name: str
+) -> None:
+    proxy.always = Fault(status_of_ranges=200)  # as rclone answers
+    job_id = posted(client, f"/v1/batch-jobs?model={model.model}", source(name))["id"]
+    batches, job = run(settings, job_id)
+    assert len(batches.rows(job)) == len(FILES)
+
+
 def test_each_shard_of_a_zip_is_one_range(
     client: FlaskClient, model: ModelVersion, settings: Settings, proxy: Proxy
 ) -> None:
