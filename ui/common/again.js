@@ -1,12 +1,11 @@
 /** "Train again" and "compare with the champion": one click starts the jobs, and "Undo" cancels them. */
 
 import { cancel, hrefOf, modelHref } from "./actions.js";
-import { get, page as pageOf, send } from "../api.js";
+import { get, send } from "../api.js";
 import { allowed, problem } from "./panel.js";
 import { h, replace } from "../parts/dom.js";
-import { name, number, plain } from "../parts/format.js";
+import { plain } from "../parts/format.js";
 import { go } from "../parts/router.js";
-import { skippedFiles } from "./skipped.js";
 import { toast } from "../parts/toast.js";
 
 /** A button and the place of its error. `act` gets a function that opens a page, unless the person has left this one.
@@ -63,35 +62,4 @@ export function compareWithChampion(model, version, dataset) {
     started("Both versions are evaluated.", jobs);
     open(`${href}&${new URLSearchParams({ dataset, jobs: jobs.map(({ id }) => id).join() })}`);
   });
-}
-
-/**
- * What a correction has made, and what to do with it: train again the version that it is for, else the models whose
- * newest version was trained on what the data set was made of.
- * @param {any} made the data set @param {number} sent the number of corrections @param {any} source the data set before
- * @param {{model: string, version: string | number} | null} owner
- */
-export function derived(made, sent, source, owner) {
-  const query = new URLSearchParams({ dataset: made.name });
-  if (owner) query.set("like", `${owner.model}@${owner.version}`);
-  const steps = h("div");
-  nextSteps(made, [source?.id, source?.provenance?.derived_from], owner)
-    .then((buttons) => replace(steps, buttons), (error) => replace(steps, problem(error)));
-  const left = Object.values(made.skipped).reduce((sum, { count }) => sum + count, 0);
-  return [
-    h("p", `${number(sent - left)} of ${number(sent)} corrections are in the data set `,
-      h("a", { href: `/ui/datasets/${encodeURIComponent(made.name)}` }, name(made.name)),
-      `, which has ${number(made.splits.train)} images for training.`),
-    skippedFiles(made.skipped),
-    steps,
-    h("p", h("a", { class: "chip", href: `/ui/train?${query}` }, "Train on it with …")),
-  ];
-}
-
-/** @param {any} made @param {string[]} sources @param {{model: string, version: string | number} | null} owner */
-async function nextSteps(made, sources, owner) {
-  const models = owner ? [owner] : (await pageOf("/v1/models", { limit: 500 })).items.map(({ latest }) => latest)
-    .filter(({ dataset }) => sources.includes(dataset)).slice(0, 3);
-  return models.map(({ model, version }) => h("div", { class: "row" },
-    trainAgain(model, version, made.id, owner ? undefined : `Train ${plain(model)} again`), compareWithChampion(model, owner ? version : null, made.id)));
 }

@@ -157,7 +157,7 @@ export function corrections({ key, classes, dataset, place, label, words, remove
       const sent = made.size;
       made.clear();
       changed();
-      const { derived } = await import("./again.js");
+      const { derived } = await import("./derived.js");
       replace(result, derived(found, sent, target, model ? { model, version: version ?? "latest" } : null));
     } catch (error) {
       if (!signal.aborted) replace(result, problem(error));

@@ -166,6 +166,7 @@ def test_a_cell_of_the_confusion_matrix_opens_its_images(models: Dashboard) -> N
 def test_a_reproduction_says_whether_all_bits_agree(models: Dashboard) -> None:
     job: dict[str, Any] = dict(REPRODUCTION_JOB)
     page = models.open("/ui/models/digits/3", {f"POST {MODEL}/versions/3/reproduce": job})
+    page.get_by_text("First layer, how it was trained").scroll_into_view_if_needed()
     page.get_by_role("button", name="Train it again and compare the bits").click()
     expect(page.get_by_text("● All numbers agree bit for bit")).to_be_visible()
     job["result"] = job["result"] | {"reproduced": False, "differing_numbers": 12}
@@ -191,8 +192,8 @@ def test_a_version_is_saved_as_one_file_without_scripts_and_actions(models: Dash
 
     page.goto(file.as_uri())
 
-    expect(page.get_by_role("heading", name="digits@3")).to_be_visible()
-    expect(page.get_by_role("heading", name="Confusion matrix")).to_be_visible()
+    for heading in ("digits@3", "Confusion matrix", "First layer", "Provenance"):
+        expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Delete")).to_have_count(0)
     assert page.locator("script, form, canvas").count() == 0
     assert page.locator("img").count() > 0
@@ -281,9 +282,9 @@ def test_a_page_says_that_somebody_else_has_deleted_its_version(models: Dashboar
     stream = Reply(200, text.encode(), {"Content-Type": "text/event-stream"})
     page = models.open("/ui/models/digits/2", {"/v1/events": stream})
     expect(page.get_by_role("alert")).to_contain_text("digits@2 was deleted")
-    expect(page.get_by_role("heading", name="Provenance")).to_be_visible()
+    expect(page.get_by_role("heading", name="Confusion matrix")).to_be_visible()
     page = models.open("/ui/models/digits/3")
-    expect(page.get_by_role("heading", name="Provenance")).to_be_visible()
+    expect(page.get_by_role("heading", name="Confusion matrix")).to_be_visible()
     expect(page.get_by_role("alert")).to_have_count(0)
 
 

@@ -1,10 +1,10 @@
 /** What an evaluation job has found: as on a version's page, every number opens its images. */
 
 import { get } from "../../api.js";
-import { load, panel } from "../../common/panel.js";
-import { h } from "../../parts/dom.js";
+import { load as read, panel, problem } from "../../common/panel.js";
+import { h, replace } from "../../parts/dom.js";
+import { near } from "../../parts/near.js";
 import { calibration, classTable, confusion, words } from "../models/evaluation.js";
-import { filterOf, images, queryOf } from "../models/images.js";
 
 /** @typedef {import("../models/evaluation.js").Filter} Filter */
 
@@ -12,27 +12,43 @@ import { filterOf, images, queryOf } from "../models/images.js";
 export function evaluated(page, { links, result }) {
   const { model, version, dataset, split } = result;
   const place = h("div");
-  const shown = images({ path: links.predictions, dataset, split, model, version }, { signal: page.signal });
-  const gallery = panel("Images", { path: links.predictions }, shown.element);
+  const pictures = h("div", h("p", { class: "soft" }, "The images, the most confident errors first …"));
+  const gallery = panel("Images", { path: links.predictions }, pictures);
   const recipe = { path: links.evaluation };
+  /** @type {(() => ReturnType<typeof load>) | null} */
+  let shown = null;
+  const open = (/** @type {Filter} */ filter) => void shown?.().then((made) => made.open(filter), () => {});
 
-  function draw() {
-    const filter = filterOf(page.query);
-    void shown.show({ ...filter, order: "most_confident" }, words(filter, split));
-  }
-
-  /** @param {Filter} filter */
-  function open(filter) {
-    page.setQuery(queryOf(filter), { push: true });
-    gallery.scrollIntoView({ block: "start" });
+  async function load() {
+    const { filterOf, images, queryOf } = await import("../models/images.js");
+    const made = images({ path: links.predictions, dataset, split, model, version }, { signal: page.signal });
+    replace(pictures, made.element);
     draw();
+
+    function draw() {
+      const filter = filterOf(page.query);
+      void made.show({ ...filter, order: "most_confident" }, words(filter, split));
+    }
+
+    return {
+      /** @param {Filter} filter */
+      open(filter) {
+        page.setQuery(queryOf(filter), { push: true });
+        gallery.scrollIntoView({ block: "start" });
+        draw();
+      },
+    };
   }
 
-  void load(place, "the evaluation", (signal) => get(links.evaluation, { signal }), (found) => [
+  void read(place, "the evaluation", (signal) => get(links.evaluation, { signal }), (found) => [
     panel("Confusion matrix", recipe, confusion(found, open)),
     panel("Classes", recipe, classTable(found, open)),
     panel("Calibration", recipe, calibration(found, open)),
-  ], page.signal);
-  draw();
+  ], page.signal).then(() => {
+    shown = near(gallery, () => load().catch((error) => {
+      replace(pictures, problem(error));
+      throw error;
+    }));
+  });
   return h("div", place, gallery);
 }

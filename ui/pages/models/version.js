@@ -5,13 +5,12 @@ import { live } from "../../live.js";
 import { deletesVersion, whenDeleted } from "../../common/deleted.js";
 import { allowed, load, panel, problem } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
-import { ago, bytes, name, number, percent, plain, seconds } from "../../parts/format.js";
+import { ago, name, number, percent, plain, seconds } from "../../parts/format.js";
+import { near } from "../../parts/near.js";
 import { exists, go } from "../../parts/router.js";
-import { tiles } from "../../parts/pictures/tiles.js";
 import { toast } from "../../parts/toast.js";
-import { tensor } from "../../common/weights.js";
 import { aliasesOf } from "./aliases.js";
-import { calibration, classTable, confusion, curves, flat } from "./evaluation.js";
+import { calibration, classTable, confusion, curves } from "./evaluation.js";
 import { remove } from "./removal.js";
 
 /** @typedef {import("../../parts/router.js").Page} Page */
@@ -51,7 +50,8 @@ function content(page, { version, owner, evaluation, dataset }) {
   const measured = (/** @type {string} */ field) => ({
     path: `${path}/evaluation`, python: `print(client.models.evaluation(${quoted}).${field})`, command: `glassbox models show ${reference}`,
   });
-  const known = (/** @type {string} */ field) => ({ path, python: `print(client.models.version(${quoted}).${field})`, command: `glassbox models show ${reference}` });
+  const below = h("div", h("p", { class: "soft" }, "First layer, how it was trained, provenance …"));
+  const belowShown = near(below, () => import("./below.js").then((made) => made.below(below, version, signal)).catch((error) => replace(below, problem(error))));
   const notice = h("div");
   const chips = h("span");
   /** @type {Promise<ReturnType<typeof import("./errors.js").testImages>> | null} */
@@ -73,9 +73,9 @@ function content(page, { version, owner, evaluation, dataset }) {
     h("p", summary(version), " Made ", ago(version.created_at), " from the data set ", dataset
       ? h("a", { href: `/ui/datasets/${encodeURIComponent(version.dataset)}` }, name(dataset.name)) : "that is deleted now", "."),
     h("p", { class: "row" }, "Aliases ", chips), notice,
-    actions(page, version, owner, dataset),
+    actions(page, version, owner, dataset, belowShown),
     figures(version, evaluation, open),
-    version.diagnosis && panel("Diagnosis", known("diagnosis"), diagnosis(version)),
+    version.diagnosis && panel("Diagnosis", { path, python: `print(client.models.version(${quoted}).diagnosis)`, command: `glassbox models show ${reference}` }, diagnosis(version)),
     evaluation?.history.length > 0 && panel("Training", measured("history"),
       curves([{ name: reference, history: evaluation.history }], signal),
       h("p", { class: "soft" }, h("a", { href: `/ui/jobs/${version.job}` }, "The job of this training"))),
@@ -83,11 +83,7 @@ function content(page, { version, owner, evaluation, dataset }) {
     gallery,
     evaluation && panel("Classes", measured("classes"), classTable(evaluation, open)),
     evaluation && panel("Calibration", measured("calibration"), calibration(evaluation, open)),
-    firstLayer(version, signal),
-    version.selection && panel("Selection", known("selection"), selection(version)),
-    panel("Train it again", { method: "POST", path: `${path}/reproduce`, python: `print(client.reproduce(${quoted}).wait().result)`, command: `glassbox models verify ${reference}` },
-      later(import("./reproduction.js").then(({ reproduction }) => reproduction(version, signal)))),
-    provenance(version),
+    below,
   ];
 }
 
@@ -102,8 +98,8 @@ function summary({ input, configuration, classes }) {
   return `${height}×${width} pixels${channels ? " in colour" : ""}, ${layers ? `${layers} (${configuration.activation})` : "no hidden layers"}, ${number(classes.length)} classes.`;
 }
 
-/** @param {Page} page @param {any} version @param {any} owner @param {any} dataset */
-function actions({ root }, version, owner, dataset) {
+/** @param {Page} page @param {any} version @param {any} owner @param {any} dataset @param {() => Promise<void>} whole shows the rest of the page */
+function actions({ root }, version, owner, dataset, whole) {
   const reference = `${version.model}@${version.version}`;
   const here = `/ui/models/${encodeURIComponent(version.model)}`;
   const glass = `/ui/glass/${encodeURIComponent(version.model)}/${version.version}`;
@@ -120,7 +116,7 @@ function actions({ root }, version, owner, dataset) {
       go(`${here}/${version.version}`);
     },
   }) }, "Delete"), "manage");
-  const whole = h("button", { type: "button", onclick: () => import("../../common/save.js").then(({ saveAsFile }) =>
+  const file = h("button", { type: "button", onclick: () => Promise.all([import("../../common/save.js"), whole()]).then(([{ saveAsFile }]) =>
     saveAsFile(root, reference, `${version.model}-${version.version}.html`)).then(() => replace(lost), (error) => replace(lost, problem(error))) }, "Save as one file");
   return h("div", { class: "unsaved" }, lost, h("p", { class: "row" },
     chip("Classify an image", `/ui/predict?model=${encodeURIComponent(reference)}`),
@@ -131,7 +127,7 @@ function actions({ root }, version, owner, dataset) {
       trainAgain(version.model, version.version, dataset.name, `Train again on ${plain(dataset.name)}`),
       owner.aliases.champion && owner.aliases.champion !== version.version && compareWithChampion(version.model, version.version, version.dataset)))),
     chip("Train again with …", `/ui/train?like=${encodeURIComponent(reference)}`),
-    h("span", "Weights ", save("npz"), " ", save("safetensors"), " ", save("onnx")), whole, deletion));
+    h("span", "Weights ", save("npz"), " ", save("safetensors"), " ", save("onnx")), file, deletion));
 }
 
 /** @param {any} version @param {any} evaluation @param {(filter: Filter) => void} open */
@@ -160,48 +156,9 @@ function diagnosis({ diagnosis: found }) {
   return found.map((/** @type {any} */ each) => h("p", { class: "warning" }, plain(each.message), " ", h("code", plain(each.code))));
 }
 
-/** @param {any} version @param {AbortSignal} signal */
-function firstLayer({ model, version: number, links, input, configuration, classes }, signal) {
-  const made = tiles({ label: "First layer" });
-  const place = h("div");
-  signal.addEventListener("abort", made.destroy, { once: true });
-  void load(place, "the weights", (until) => tensor(links.weights, until), (found) => {
-    if (!found) return h("p", { class: "soft" }, "The first layer is too large for a page.");
-    const linear = !configuration.hidden?.length && found.shape.length === 2;
-    made.set(found, input.image_shape, { names: linear ? classes.map(plain) : null });
-    return [made.element, h("p", { class: "soft" }, "A tile of noise has learned little.")];
-  }, signal);
-  return panel("First layer", { path: `${links.weights}?format=safetensors`, command: `glassbox models download ${model}@${number} --format safetensors` }, place);
-}
-
 /** A place for what is loaded after what is seen first. @param {Promise<import("../../parts/dom.js").Child>} made */
 function later(made) {
   const place = h("div");
   made.then((found) => replace(place, found), (error) => replace(place, problem(error)));
   return place;
-}
-
-/** @param {any} version */
-function selection(version) {
-  return later(import("../jobs/race.js").then(({ race }) => {
-    const made = race();
-    made.set(version.selection);
-    return made.element;
-  }));
-}
-
-/** @param {any} version */
-function provenance(version) {
-  /** @type {[string, any][]} */
-  const facts = [
-    ["Data set", h("a", { href: `/ui/datasets/${encodeURIComponent(version.dataset)}` }, version.dataset)],
-    ["Job", h("a", { href: `/ui/jobs/${version.job}` }, version.job)],
-    ["Random seed", String(version.seed)], ["BLAS threads", String(version.blas_threads)],
-    ...Object.entries(version.environment).map(([key, value]) => /** @type {[string, any]} */ ([key, plain(value)])),
-    ["Weights", `${bytes(version.weights.bytes)}, SHA-256 ${version.weights.sha256}`],
-    ...flat(version.configuration).map(([key, value]) => /** @type {[string, any]} */ ([key, plain(value)])),
-  ];
-  return panel("Provenance", { path: version.links.weights.replace(/\/weights$/, ""), python: `print(client.models.version(${JSON.stringify(`${version.model}@${version.version}`)}))`, command: `glassbox models report ${version.model}@${version.version}` },
-    h("p", "The same data, settings, seed and threads give the same bits."),
-    h("dl", { class: "facts" }, facts.map(([term, value]) => [h("dt", term), h("dd", value)])));
 }
