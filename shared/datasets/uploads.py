@@ -65,6 +65,7 @@ def read_upload(path: Path, limits: Settings, options: UploadOptions, source: So
 
 
 def _read_archive(path: Path, archive: ArchiveIndex, limits: Settings, options: UploadOptions) -> Content:
+    archive.discard()  # the index is not saved: its file stays readable, but is not left after an error
     if archive.image_shape is not None:
         raise UnsupportedType("dataset_expected", f"an array of images has no labels; send {ACCEPTED}")
     names = archive.paths(0, len(archive))

@@ -39,6 +39,7 @@ def read_additions(path: Path, shape: Shape, limits: Settings, on_unreadable: On
         archive = validate(path, archive_limits(limits))
     except UnsupportedType as error:
         raise UnsupportedType("dataset_expected", f"{refused(path, 'an archive of images')}; {EXPECTED}") from error
+    archive.discard()  # the index is not saved
     if archive.image_shape is not None or idx_files(archive.paths(0, len(archive))):
         raise UnsupportedType("dataset_expected", f"the upload has arrays; {EXPECTED}")
     return read_folders(path, archive, limits, options)
