@@ -24,6 +24,13 @@ ERRORS = (
 )
 """The errors of an operation that takes a body by reference."""
 
+STORE_ERRORS = (
+    error_response(Invalid, "source_refused"),
+    error_response(Unavailable, "source_unavailable"),
+    error_response(NotInstalled, "s3_not_installed"),
+)
+"""The errors of an operation that reads an archive, if that is in an object store."""
+
 
 class _Shown(BodyReference):
     """What a request names in place of a body, and its options, which the query may have as well."""

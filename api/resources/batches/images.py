@@ -14,6 +14,7 @@ from api.requests.validation import from_texts
 from api.resources.batches.results import NOT_A_BATCH, batch_of, reads_archive
 from api.resources.image_selection import MEDIA, ImageSelection, fitting, response_of
 from api.schema.operations import error_response, operation
+from api.schema.references import STORE_ERRORS
 from shared.archives import ArchiveIndex, Contents
 from shared.archives import load as load_index
 from shared.errors import Conflict, Damaged, Invalid, Malformed, NotFound, Unavailable
@@ -55,6 +56,7 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume, limits: Settin
             error_response(Invalid, "specification_unknown"),
             error_response(Damaged, "plan_damaged", "version_unreadable"),
             error_response(Unavailable, "memory_busy"),
+            *STORE_ERRORS,
         ),
     )
     def images(job_id: str) -> Response:

@@ -17,6 +17,7 @@ from api.resources.datasets.datasets import UploadName
 from api.resources.datasets.images import PREPARATION
 from api.resources.image_selection import invalid
 from api.schema.operations import ResponseSpec, UploadSpec, error_response, operation
+from api.schema.references import STORE_ERRORS
 from api.schema.responses import DatasetView, dataset_view
 from shared.datasets import Manifest
 from shared.datasets.builtin.built_in import NAMES as BUILT_IN
@@ -87,6 +88,7 @@ def blueprint(origins: Origins, keys: IdempotencyKeys) -> Blueprint:
             error_response(Invalid, "validation_failed", "dataset_*", "archive_*", "specification_unknown"),
             error_response(Damaged, "dataset_unreadable", "dataset_damaged", "plan_damaged", "version_unreadable"),
             *PREPARATION,
+            *STORE_ERRORS,
         ),
     )
     @idempotent(keys)

@@ -24,6 +24,7 @@ from api.resources.batches.results import batch_of, reads_archive
 from api.resources.datasets.images import PREPARATION
 from api.schema.examples import DATASET_ID, JOB_ID, shown_as
 from api.schema.operations import UploadSpec, error_response
+from api.schema.references import STORE_ERRORS
 from shared.archives import Contents
 from shared.archives import load as load_index
 from shared.datasets import DatasetStore
@@ -99,6 +100,7 @@ ERRORS = (
         ),
     ),
     error_response(Conflict, "model_unloaded", "model_too_large", "not_a_batch", "source_changed"),
+    *STORE_ERRORS,
     error_response(Malformed, "malformed_json", "malformed_form", "body_cut_short", "body_damaged"),
     error_response(
         TooLarge,

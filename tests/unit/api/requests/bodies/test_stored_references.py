@@ -98,6 +98,19 @@ def test_batch_has_the_rows_of_an_upload_and_copies_nothing(
     assert client.get(f"/v1/jobs/{job.id}/images").status_code == 200
 
 
+def test_objects_and_prefixes_are_archives_of_one_batch(
+    client: FlaskClient, model: ModelVersion, settings: Settings, volume: Volume
+) -> None:
+    body = {"archives": [source("images.zip"), source("loose/"), source("images.tar.gz")]}
+    job_id = posted(client, f"/v1/batch-jobs?model={model.model}&invert=never", body)["id"]
+    batches, job = run(settings, job_id)
+    assert job.state is State.SUCCEEDED
+    paths = [row["path"] for row in batches.rows(job)]
+    assert sorted(paths) == sorted(
+        f"{name}/{path}" for name in ("images.zip", "loose", "images.tar.gz") for path in FILES
+    )
+
+
 @pytest.mark.parametrize("name", ["images.tar.gz", "images.npy"])
 def test_object_that_ranges_cannot_serve_is_copied_once(
     client: FlaskClient, model: ModelVersion, settings: Settings, volume: Volume, proxy: Proxy, name: str
