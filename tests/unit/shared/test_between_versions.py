@@ -35,7 +35,7 @@ def add_to_json(path: Path, **fields: Any) -> None:
 def test_a_record_with_an_unknown_field_is_read(jobs: JobStore, redis: Redis) -> None:
     job = a_training()
     jobs.create(job)
-    redis.hset(keys.job(job.id), "priority", "high")
+    redis.hset(keys.job(job.id), "region", "north")
 
     assert jobs.get(job.id).id == job.id
 
@@ -93,12 +93,12 @@ def test_reading_a_record_of_an_unknown_state_raises_damaged(jobs: JobStore, red
 def test_a_retry_keeps_the_jobs_fields_of_a_newer_version(volume: Volume) -> None:
     job, files = a_training(), JobFiles(volume)
     files.begin(job)
-    add_to_json(volume.specification(job.id), priority="high")
+    add_to_json(volume.specification(job.id), region="north")
 
     files.reopen(job.model_copy(update={"retries": 1}))
 
     kept = json.loads(volume.specification(job.id).read_bytes())
-    assert (kept["priority"], kept["retries"]) == ("high", 1)
+    assert (kept["region"], kept["retries"]) == ("north", 1)
 
 
 def test_a_specification_omits_defaults() -> None:

@@ -239,6 +239,7 @@ class TestHandingOver:
         claim = next_claim(jobs, submit("a", timeout_seconds=100))
         job_id = claim.job.id
         jobs.release(claim, hands_over=True)
+        assert [job.id for job in jobs.due()] == [job_id], "if its process dies now, maintenance sends its message"
         redis.hincrby(keys.job(job_id), "handed_over_at", -50_000)
         redis.hincrby(keys.job(job_id), "started_at", -50_000)
 
