@@ -199,7 +199,7 @@ def test_store_that_sends_nothing_is_tried_again(proxy: Proxy, stored: StoredObj
     ended = Event()
     proxy.faults = [Fault(wait=lambda: ended.wait(30))]
     try:
-        assert proxied(proxy, seconds=0.2).read(stored, 0, 10) == CONTENT[:10]
+        assert proxied(proxy, seconds=1.0).read(stored, 0, 10) == CONTENT[:10]
     finally:
         ended.set()
 
