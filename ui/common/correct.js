@@ -3,7 +3,7 @@
 import { get, page as pageOf, send } from "../api.js";
 import { allowed, panel, problem } from "./panel.js";
 import { h, replace } from "../parts/dom.js";
-import { name, number, plain } from "../parts/format.js";
+import { literal, name, number, plain } from "../parts/format.js";
 
 const KEYS = "1234567890abcdefghijklmnopqrstuvwyz"; // x selects
 const REMOVE = "-";
@@ -36,7 +36,8 @@ export function corrections({ key, classes, dataset, place, label, words, remove
   const adding = h("div");
   const result = h("div", { "aria-live": "polite" });
   const element = panel("Correct labels", {
-    method: "POST", path: `/v1/datasets/${dataset}/derive`, body: { add: [], relabel: [{ split: "train", index: 0, label: classes[0] }] },
+    method: "POST", path: `/v1/datasets/${dataset}/derive?name=corrected`, body: { add: [], relabel: [{ split: "train", index: 0, label: classes[0] }] },
+    python: `from glassbox import Relabel\n\nprint(client.datasets.derive(${literal(dataset)}, [Relabel("train", 0, ${literal(classes[0])})], name="corrected"))`,
   },
     h("p", "Move to an image by the arrow keys, or select several, then press the key of the right class."),
     h("div", { class: "row legend" }, [...keys].map(([letter, text]) =>

@@ -4,12 +4,10 @@ import { Problem, may } from "../api.js";
 import { h, replace } from "../parts/dom.js";
 import { plain } from "../parts/format.js";
 import { toast } from "../parts/toast.js";
+import { written } from "./code.js";
 import { REMEDIES } from "./remedies.js";
 
-/**
- * The same view or action by other means.
- * @typedef {{method?: string, path: string, body?: unknown, file?: string, python?: string, command?: string}} Recipe
- */
+/** @typedef {import("./code.js").Recipe} Recipe */
 
 /** @type {Record<string, string>} */
 const SHAPES = {
@@ -25,41 +23,17 @@ const SHAPES = {
 /**
  * A section with a heading, and how to get the same without the page.
  * @param {string | Node} title
- * @param {Recipe | null} recipe
+ * @param {Recipe | (() => Recipe) | null} recipe
  * @param {...import("../parts/dom.js").Child} children
  */
 export function panel(title, recipe, ...children) {
   return h("section", { class: "panel" }, h("h2", title), recipe && recipes(recipe), ...children);
 }
 
-/** "As curl, Python, command" of a panel. @param {Recipe} recipe */
-export function recipes({ method = "GET", path, body, file, python, command }) {
-  const origin = location.origin;
-  const verb = method === "GET" ? "" : ` -X ${method}`;
-  const json = body === undefined ? "" : ` --json ${quoted(JSON.stringify(body))}`;
-  const data = file === undefined ? "" : ` --data-binary @${quoted(file)}`;
-  /** @type {[string, string | undefined][]} */
-  const ways = [
-    ["curl", `curl${verb} -H "Authorization: Bearer $GLASSBOX_API_KEY" ${quoted(origin + path)}${json}${data}`],
-    ["Python", python && `from glassbox import Client\n\nclient = Client(${JSON.stringify(origin)})\n${python}`],
-    ["Command", command],
-  ];
-  return h(
-    "details",
-    { class: "recipes" },
-    h("summary", "As code"),
-    ways.map(
-      ([name, text]) =>
-        text &&
-        h(
-          "div",
-          { class: "recipe" },
-          h("h3", name),
-          h("pre", { tabindex: 0 }, text.split("\n").map(plain).join("\n")),
-          navigator.clipboard && h("button", { type: "button", onclick: () => navigator.clipboard.writeText(text) }, "Copy"),
-        ),
-    ),
-  );
+/** "As curl, Python, command" of a panel. @param {Recipe | (() => Recipe)} recipe a function, if the view changes: called when a person opens it */
+export function recipes(recipe) {
+  const ways = h("div", typeof recipe !== "function" && written(recipe));
+  return h("details", { class: "recipes", ontoggle: () => typeof recipe === "function" && replace(ways, written(recipe())) }, h("summary", "As code"), ways);
 }
 
 /** A job's state: a shape, a word and a colour. @param {string} word */
@@ -150,11 +124,6 @@ export function allowed(button, scope) {
 /** Why a key may not do something. @param {string} scope */
 export function lacks(scope) {
   return `The key lacks the scope ${scope}`;
-}
-
-/** A word of a shell's command. @param {string} text */
-export function quoted(text) {
-  return /^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** Sentences that a person should read. @param {string[]} texts */

@@ -1,6 +1,7 @@
 /** One image: drawn, dropped, pasted or chosen; what the network sees of it, and its probabilities. */
 
 import { address, get, page as readPage, send } from "../api.js";
+import { flags, keywords } from "../common/code.js";
 import { empty, load, panel, problem } from "../common/panel.js";
 import { bars } from "../parts/charts/bars.js";
 import { h, replace } from "../parts/dom.js";
@@ -133,10 +134,13 @@ function content(page, models) {
     failure,
     h("div", { class: "grid" },
       panel("Image", null, drawing.element),
-      panel("Answer", {
-        method: "POST", path: `/v1/models/${chosen.replace("@", "/versions/")}/predict?top_k=${MOST_BARS}`, file: "image.png",
-        python: `print(client.predict("image.png", model=${JSON.stringify(chosen)}, top_k=${MOST_BARS}))`,
-        command: `glassbox predict image.png --model ${chosen} --top-k ${MOST_BARS}`,
+      panel("Answer", () => {
+        const [model, number = "latest"] = choice.value.split("@");
+        const values = { model: choice.value, top_k: Math.min(MOST_BARS, version?.classes.length ?? MOST_BARS) };
+        return {
+          method: "POST", path: `/v1/models/${encodeURIComponent(model)}/versions/${encodeURIComponent(number)}/predict?top_k=${values.top_k}`, file: "image.png",
+          python: `print(client.predict("image.png", ${keywords(values)}))`, command: `glassbox predict image.png${flags(values)}`,
+        };
       }, answer, probabilities.element, warnings),
       panel("What the network sees", null, canvas, seen)),
   ];

@@ -23,33 +23,34 @@ export function show({ root, title, signal }) {
 /** @param {any} system @param {import("../api.js").Access} access */
 function view(system, access) {
   const { redis, volume, queues, workers, jobs } = system;
+  const recipe = { path: "/v1/system", python: "print(client.system())", command: "glassbox doctor" };
   return [
     faults(system),
     h(
       "div",
       { class: "grid" },
-      panel("Workers", { path: "/v1/system", python: "print(client.system())", command: "glassbox doctor" }, workers ? table(
+      panel("Workers", recipe, workers ? table(
         ["Host", "Queue", "Processes", "Busy", "Free"],
         workers.map((/** @type {any} */ row) => [name(row.host), row.queue, row.processes, row.busy, row.free]),
         "No worker is online: jobs wait until one is.",
       ) : unknown()),
-      panel("Queues", null, queues ? table(
+      panel("Queues", recipe, queues ? table(
         ["Queue", "Jobs waiting", "Oldest waits", "Processes", "Free"],
         queues.map((/** @type {any} */ row) => [row.queue, row.jobs, row.jobs ? seconds(row.oldest_seconds) : "–", row.processes, row.free]),
         "No queue.",
       ) : unknown()),
-      panel("Storage", null, facts([
+      panel("Storage", recipe, facts([
         ["Volume, free", space(volume.free, volume.total)],
         ["Inodes, free", space(volume.free_inodes, volume.inodes, number)],
         ["Redis, memory used", redis.memory_limit ? space(redis.memory_used, redis.memory_limit) : bytes(redis.memory_used)],
         ["Jobs kept", jobs ? number(Object.values(jobs).reduce((sum, count) => sum + Number(count), 0)) : "unknown"],
         ["Webhook dispatchers", number(system.webhook_dispatchers)],
       ])),
-      panel("Your access", { path: "/v1/me" }, facts([
+      panel("Your access", { path: "/v1/me", python: "print(client.access())" }, facts([
         ["Key", access.key ? name(access.key) : access.key_required ? "none" : "none is needed: only this machine reaches the service"],
         ["Scopes", access.scopes.join(", ")],
       ]), access.key && h("button", { type: "button", onclick: () => (setKey(null), location.reload()) }, "Forget the key")),
-      panel("Version", null, facts([
+      panel("Version", recipe, facts([
         ["Glassbox", system.version],
         ["Revision", system.revision ?? "–"],
         ["Events", live.state],

@@ -57,6 +57,11 @@ export function ago(time) {
   return h("time", { datetime: time }, time);
 }
 
+/** Return JSON, which is also Python, in which what hides in a text is escaped. @param {unknown} value */
+export function literal(value) {
+  return JSON.stringify(value).replace(HIDDEN, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
 /** Make what hides in a name from outside visible: control characters and direction marks become ⟨U+202E⟩. @param {string} text */
 export function plain(text) {
   return text.replace(HIDDEN, (mark) => `⟨U+${mark.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);

@@ -79,6 +79,14 @@ def test_a_filter_is_in_the_address_and_in_the_request(dashboard: Dashboard) -> 
         page.get_by_label("state").select_option("failed")
     page.wait_for_url("**/ui/?kind=batch&state=failed")
     expect(page.get_by_label("kind")).to_have_value("batch")
+    page.get_by_text("As code").click()
+    expect(page.locator(".recipe pre")).to_contain_text(
+        [
+            "/v1/jobs?kind=batch&state=failed'",
+            'client.jobs.list(kind="batch", state="failed")',
+            " jobs list --kind batch --state failed",
+        ]
+    )
     page.go_back()
     expect(page.get_by_label("state")).to_have_value("")
 

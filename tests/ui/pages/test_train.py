@@ -99,7 +99,7 @@ def test_a_version_is_trained_again_with_its_settings(dashboard: Dashboard) -> N
     expect(page.get_by_label("The network")).to_contain_text("7 relu")
     page.get_by_label("epochs", exact=True).fill("5")
     expect(page.locator(".recipe pre").last).to_have_text(
-        "glassbox train digits-2 --model digits --like digits@3 --set epochs=5"
+        f"glassbox --url {ORIGIN} train digits-2 --model digits --like digits@3 --set epochs=5"
     )
     start(page)
     page.wait_for_url(f"{ORIGIN}/ui/jobs/{JOB_ID}")
@@ -153,6 +153,6 @@ def test_the_same_training_is_shown_as_code(dashboard: Dashboard) -> None:
     assert 'model="digits"' in python
     assert "standardize=True" in python
     assert command == (
-        "glassbox train mnist --model digits --label 'why=it'\\''s a test'"
+        f"glassbox --url {ORIGIN} train mnist --model digits --label 'why=it'\\''s a test'"
         " --set optimizer.learning_rate=0.01 --set standardize=true"
     )

@@ -9,7 +9,7 @@ import { inline } from "../../parts/formula.js";
 import { isTyping } from "../../shell.js";
 import { tensors } from "../../common/weights.js";
 import { arrayView } from "./arrays.js";
-import { ORDERS, STEP, derivative, firstLosses } from "./checks.js";
+import { ORDERS, STEP, asCode, derivative, firstLosses } from "./checks.js";
 import { stepsOf, written } from "./formulas.js";
 
 const BUILT_IN = ["mnist", "digits", "fashion-mnist"];
@@ -161,7 +161,7 @@ function view({ query, setQuery, signal }, { request, image, activations, lesson
   }, { signal });
   draw(Math.min(steps.length, Math.max(1, Math.floor(Number(query.get("step"))) || 1)) - 1);
   return [
-    panel("Step by step", { method: "POST", path: STEP, body: { ...request, update_order: lesson.update_order }, python: `step = client.lesson(${JSON.stringify(request.dataset)}, ${request.index}, split=${JSON.stringify(request.split)}, rate=${request.rate})` },
+    panel("Step by step", asCode({ ...request, update_order: lesson.update_order }),
       h("p", { class: "row" }, back, next, play, h("span", { class: "soft small" }, "or the keys ← →")),
       h("ol", { class: "marks", "aria-label": "Steps" }, marks.map((mark) => h("li", mark))),
       said, place),

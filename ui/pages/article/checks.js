@@ -1,6 +1,7 @@
 /** What a person need not believe: a derivative beside the slope of the loss, and the losses of the first steps. */
 
 import { send } from "../../api.js";
+import { keywords, python } from "../../common/code.js";
 import { load, panel, problem } from "../../common/panel.js";
 import { chart } from "../../parts/charts/chart.js";
 import { h, replace } from "../../parts/dom.js";
@@ -10,17 +11,24 @@ export const STEP = "/v1/lessons/step";
 export const ORDERS = ["layerwise", "together"];
 const STEPS = 100;
 
+/** A step as code. @param {any} body @returns {import("../../common/panel.js").Recipe} */
+export function asCode(body) {
+  const { dataset, index, ...options } = body;
+  return { method: "POST", path: STEP, body, python: `print(client.lesson(${python(dataset)}, ${python(index)}, ${keywords(options)}))` };
+}
+
 /** Move a weight and compare. @param {any} body of the request @param {number} layers @param {AbortSignal} signal */
 export function derivative(body, layers, signal) {
   const names = Array.from({ length: layers }, (_, i) => [`W${i + 1}`, `b${i + 1}`]).flat();
   const parameter = h("select", names.map((name) => h("option", name)));
   const index = h("input", { placeholder: "largest derivative", pattern: "\\s*\\d+\\s*(,\\s*\\d+\\s*)?", title: "row, column" });
   const place = h("div", { "aria-live": "polite" });
+  const at = () => (index.value.trim() ? index.value.split(",").map(Number) : null);
   const ask = () => load(place, "the losses", (stop) => {
-    const at = index.value.trim() ? index.value.split(",").map(Number) : null;
-    return Promise.all(ORDERS.map((order) => send("POST", STEP, { ...body, update_order: order, check: { parameter: parameter.value, index: at } }, { signal: stop })));
+    const check = { parameter: parameter.value, index: at() };
+    return Promise.all(ORDERS.map((order) => send("POST", STEP, { ...body, update_order: order, check }, { signal: stop })));
   }, (found) => compared(found.map(({ check }) => check)), signal);
-  return panel("Do not believe me", { method: "POST", path: STEP, body: { ...body, check: { parameter: "W1" } } },
+  return panel("Do not believe me", () => asCode({ ...body, check: { parameter: parameter.value, index: at() } }),
     h("p", "A derivative is a slope. Move one weight both ways by 0.001, compute the loss twice, and compare the slope between with the derivative that the step has computed."),
     h("form", { class: "row moved", onsubmit: (/** @type {Event} */ event) => {
       event.preventDefault();
@@ -69,5 +77,5 @@ export function firstLosses(body, signal) {
     },
     (error) => !signal.aborted && replace(place, problem(error, undefined, signal)),
   );
-  return panel("The first hundred steps", { method: "POST", path: STEP, body: { ...body, losses: STEPS } }, place);
+  return panel("The first hundred steps", asCode({ ...body, losses: STEPS }), place);
 }

@@ -1,7 +1,8 @@
 /** A batch: its counts while it runs, its images from the least sure one, its errors, its files. */
 
 import { buttons, hasEnded, hrefOf, modelHref, modelOf } from "../../common/actions.js";
-import { get, page as pageOf } from "../../api.js";
+import { address, get, page as pageOf } from "../../api.js";
+import { flags, keywords } from "../../common/code.js";
 import { corrections } from "../../common/correct.js";
 import { live } from "../../live.js";
 import { load, options, panel, problem, state, warnings } from "../../common/panel.js";
@@ -213,15 +214,18 @@ function sections(page, path, { job, summary, made }) {
   }, signal);
 
   renew({});
-  const rows = `${path}/results/rows?order=least_confident`;
+  const ordering = () => page.query.get("order") || "least_confident";
+  const numeric = (/** @type {string | null} */ text) => text && Number(text);
+  /** The filter in Python. @param {Record<string, any>} [more] */
+  const filtered = (more) => keywords({ ...filter(), above: numeric(filter().above), below: numeric(filter().below), ...more });
   return [h("div", { class: "panel" }, owner, head, acts), h("div", { class: "grid" },
     panel("Labels", { path: `${path}/results/summary`, python: `print(client.jobs.summary("${job.id}").labels)` }, h("div", { class: "scrolls" }, labels.element)),
     panel("Confidence", { path: `${path}/results/summary`, python: `print(client.jobs.summary("${job.id}").edges)` }, confidence.element, range)),
-  panel("Images", { path: rows, python: `for row in client.jobs.find_rows("${job.id}", order="least_confident", limit=20): print(row)` },
+  panel("Images", () => ({ path: address(`${path}/results/rows`, { ...filter(), order: ordering() }), python: `for row in client.jobs.find_rows("${job.id}", ${filtered({ order: ordering() })}):\n    print(row)` }),
     h("div", { class: "fields" }, h("label", "Label", label), h("label", "Order", order), h("label", "Path", search), fresh), shown, grid.element, more),
   right?.element,
   panel("Errors", { path: `${path}/errors`, python: `for error in client.jobs.errors("${job.id}"): print(error)`, command: `glassbox jobs errors ${job.id}` }, errors),
-  panel("Rows as a file", { path: `${path}/results?format=csv`, python: `client.jobs.save("${job.id}", "rows.csv")`, command: `glassbox jobs rows ${job.id} -o rows.csv` },
+  panel("Rows as a file", () => ({ path: address(`${path}/results`, { format: "csv", ...filter() }), save: "rows.csv", python: `from glassbox import RowFilter\n\nclient.jobs.save("${job.id}", "rows.csv", rows=RowFilter(${filtered()}))`, command: `glassbox jobs rows ${job.id} -o rows.csv${flags(filter())}` }),
     later(h("div"), ({ files }) => files(job.id, path, filter)))];
 }
 

@@ -1,13 +1,14 @@
 /** Batches: an archive to classify, and the list of those before. */
 
-import { items as itemsOf, page as pageOf } from "../../api.js";
+import { address, items as itemsOf, page as pageOf } from "../../api.js";
 import { modelOf } from "../../common/actions.js";
+import { flags, keywords } from "../../common/code.js";
 import { live } from "../../live.js";
 import { empty, load, options, panel, problem, state } from "../../common/panel.js";
 import { uploadForm } from "../../common/uploading.js";
 import { h, replace } from "../../parts/dom.js";
 import { drop } from "../../parts/drop.js";
-import { ago, name, number, percent, plain, seconds } from "../../parts/format.js";
+import { ago, name, number, percent, seconds } from "../../parts/format.js";
 import { go } from "../../parts/router.js";
 import { ordered } from "../../parts/order.js";
 import { table } from "../../parts/table.js";
@@ -113,8 +114,11 @@ function submitting(page) {
     }
   }
 
-  return panel("Classify an archive", {
-    method: "POST", path: `/v1/batch-jobs?model=${plain(model.value) || "digits"}&top_k=3`, file: "images.zip",
-    python: 'client.classify("images.zip", "digits", top_k=3)', command: "glassbox classify images.zip --model digits",
+  return panel("Classify an archive", () => {
+    const values = { model: model.value.trim() || "digits", top_k: 3 };
+    return {
+      method: "POST", path: address("/v1/batch-jobs", values), file: "images.zip",
+      python: `print(client.classify("images.zip", ${keywords(values)}).wait().result)`, command: `glassbox classify images.zip${flags(values)}`,
+    };
   }, form);
 }

@@ -73,9 +73,9 @@ function sections(page, dataset) {
     panel("Classes", { path, python: `print(client.datasets.get("${dataset.name}").class_counts)`, command: `glassbox datasets show ${dataset.name}` },
       h("p", { class: "soft" }, "Images for training (for testing)"),
       h("div", { class: "scrolls" }, balance(dataset, grid))),
-    panel("Mean image of each class", { path: `${path}/summary`, python: `client.datasets.summary("${dataset.name}").classes` }, means)),
+    panel("Mean image of each class", { path: `${path}/summary`, python: `print(client.datasets.summary("${dataset.name}").classes)` }, means)),
   grid.element,
-  panel("Checks", { path: `${path}/summary`, python: `client.datasets.summary("${dataset.name}")` }, equal, near,
+  panel("Checks", { path: `${path}/summary`, python: `print(client.datasets.summary("${dataset.name}"))` }, equal, near,
     h("p", { class: "soft" }, "Not checked: whether a label is right, and whether images show what their class says.")),
   right.element,
   panel("Models that were trained on it", { path: "/v1/models" }, users(dataset, page.signal))];
@@ -187,7 +187,7 @@ function pictures(page, dataset, path, right) {
 
   draw();
   const element = panel("Images", {
-    path: `${path}/images?split=train&count=100`, python: `client.datasets.images("${dataset.name}", "train", count=100)`,
+    path: `${path}/images?split=train&count=100`, save: "images.safetensors", python: `print(client.datasets.images("${dataset.name}", "train", count=100))`,
   }, h("div", { class: "fields" }, h("label", "Class", controls.class), h("label", "Split", controls.split),
     h("label", "Order", controls.order), shuffle), grid.element);
   return { element, choose };

@@ -93,6 +93,6 @@ function uploading(page, done) {
   });
   return panel("Upload", {
     method: "POST", path: "/v1/datasets?name=my-digits", file: "my-digits.zip",
-    python: 'client.datasets.upload("my-digits.zip", name="my-digits")', command: "glassbox datasets upload my-digits.zip --name my-digits",
+    python: 'print(client.datasets.upload("my-digits.zip", name="my-digits"))', command: "glassbox datasets upload my-digits.zip --name my-digits",
   }, form);
 }

@@ -7,6 +7,7 @@ import { name, number, percent, plain } from "../../parts/format.js";
 import { bars } from "../../parts/charts/bars.js";
 import { cells } from "../../parts/pictures/cells.js";
 import { activations, largest, picture, signed, surface } from "../../parts/pictures/maps.js";
+import { asCode } from "./code.js";
 import { neighbours } from "./neighbours.js";
 import { titleOf, unit } from "./unit.js";
 
@@ -16,13 +17,14 @@ const MOST_MAPS = 64; // feature maps of a layer that are shown
 const ROUNDING = 1e-6; // of the difference; a smaller gap is shown as 0
 
 /** @typedef {import("./unit.js").Chosen} Chosen */
+/** @typedef {import("../../common/panel.js").Recipe} Recipe */
 
 /**
  * @param {string} route of the version
- * @param {{title: string | null, key: string, setQuery: import("../../parts/router.js").Page["setQuery"], signal: AbortSignal}} options
+ * @param {{reference: string, title: string | null, key: string, setQuery: import("../../parts/router.js").Page["setQuery"], signal: AbortSignal}} options
  *   `title` is shown if there are two columns; `key` names the opened unit in the address
  */
-export function column(route, { title, key, setQuery, signal }) {
+export function column(route, { reference, title, key, setQuery, signal }) {
   const failure = h("div");
   const results = h("div", { "aria-live": "polite" });
   const layers = h("div");
@@ -34,6 +36,8 @@ export function column(route, { title, key, setQuery, signal }) {
   let found = null;
   /** @type {any} */
   let image = null;
+  /** @type {Record<string, any>} */
+  let asked = {};
   let turn = 0;
   let chosen = parsed(new URLSearchParams(location.search).get(key));
 
@@ -54,7 +58,7 @@ export function column(route, { title, key, setQuery, signal }) {
       const unitOf = await send("POST", address(`${route}/explain/unit`, query), image, { signal });
       if (chosen !== query) return; // another one was opened meanwhile
       const close = h("button", { type: "button", onclick: () => void open(null) }, "Close");
-      replace(opened, panel(`Opened: ${titleOf(unitOf)}`, { method: "POST", path: address(`${route}/explain/unit`, query) }, unit(unitOf, (next) => void open(next)), close));
+      replace(opened, panel(`Opened: ${titleOf(unitOf)}`, asCode("unit", route, reference, image, query), unit(unitOf, (next) => void open(next)), close));
     } catch (error) {
       if (!signal.aborted) replace(opened, problem(error, () => void refresh(), signal));
     }
@@ -70,13 +74,14 @@ export function column(route, { title, key, setQuery, signal }) {
   /** @param {any} next @param {Record<string, string | number | null>} options */
   async function ask(next, options) {
     image = next;
+    asked = options;
     const mine = ++turn;
     try {
       const answer = await send("POST", address(`${route}/explain`, options), image, { signal });
       if (mine !== turn) return; // an image or a setting has changed since
       found = answer;
       if (!shown) {
-        shown = sheet(found, (next) => void open(next));
+        shown = sheet(found, (next) => void open(next), () => asCode("explain", route, reference, image, asked));
         replace(results, shown.element);
         arrange();
       }
@@ -92,7 +97,7 @@ export function column(route, { title, key, setQuery, signal }) {
   }
 
   async function nearest() {
-    const [mine, found] = [turn, await neighbours(route, image, signal)];
+    const [mine, found] = [turn, await neighbours(route, reference, image, signal)];
     if (mine === turn) replace(alike, found);
   }
 
@@ -111,22 +116,22 @@ function parsed(text) {
 /**
  * The panels of a version. All its answers have the same shapes: `set` changes numbers and pictures in place, so that a
  * stroke of a drawing costs little.
- * @param {any} first @param {(chosen: Chosen) => void} open
+ * @param {any} first @param {(chosen: Chosen) => void} open @param {() => Recipe} recipe
  */
-function sheet({ input, layers: kinds }, open) {
+function sheet({ input, layers: kinds }, open, recipe) {
   const shape = { height: input.pixels.length, width: input.pixels[0].length, channels: input.pixels[0][0].length ?? 1 };
   const [seen, map, random] = [surface(shape), surface(shape), surface(shape)];
   const [predicted, logits, sums, correlation] = ["small", "small", "completeness", "small"].map((kind) => h("p", { class: kind }));
   const [texts, score] = [h("div"), h("span")];
   const control = h("div", random);
   const probability = bars({ label: "Probabilities", format: percent, most: 1 });
-  const parts = kinds.map((/** @type {any} */ kind) => layer(kind, open));
+  const parts = kinds.map((/** @type {any} */ kind) => layer(kind, open, recipe));
   const classLayer = `layer${kinds.length + 1}`;
   const element = h("div", texts, h("div", { class: "grid" },
-    panel("What the network sees", null, seen, predicted),
-    panel("Probabilities", null, probability.element, logits),
-    panel(score, null, map, h("p", { class: "small" }, "Orange raises it, blue lowers it; the scale ends at the 98th percentile."), sums),
-    panel("The same with random weights", null, control, correlation)));
+    panel("What the network sees", recipe, seen, predicted),
+    panel("Probabilities", recipe, probability.element, logits),
+    panel(score, recipe, map, h("p", { class: "small" }, "Orange raises it, blue lowers it; the scale ends at the 98th percentile."), sums),
+    panel("The same with random weights", recipe, control, correlation)));
 
   /** @param {any} found */
   function set({ input, prediction, classes, probabilities, logits: z, attribution, layers, warnings: said = [] }) {
@@ -159,8 +164,8 @@ function completeness({ completeness: sums, method }) {
   return `The map sums to ${number(sum)}; the score differs from the baseline's by ${number(difference)}; gap ${number(Math.abs(gap) < ROUNDING * Math.abs(difference) ? 0 : gap)}${before}.`;
 }
 
-/** A layer: its units as cells, or its filters as maps, with a gap between them. @param {any} found @param {(chosen: Chosen) => void} open */
-function layer({ name: title, kind, activation, shape }, open) {
+/** A layer: its units as cells, or its filters as maps, with a gap between them. @param {any} found @param {(chosen: Chosen) => void} open @param {() => Recipe} recipe */
+function layer({ name: title, kind, activation, shape }, open, recipe) {
   const isDense = kind === "dense";
   const [high, wide, filters] = isDense ? [1, 1, shape[0]] : [shape[0] + 1, shape[1] + 1, shape[2]];
   const count = isDense ? filters : Math.min(filters, MOST_MAPS);
@@ -177,7 +182,7 @@ function layer({ name: title, kind, activation, shape }, open) {
     for (let i = filter; i < values.length; i += filters) most = Math.max(most, values[i]);
     return most;
   };
-  const element = panel(`${title}: ${kind}, ${shape.join(" × ")}, ${activation}`, null, cells(canvas, {
+  const element = panel(`${title}: ${kind}, ${shape.join(" × ")}, ${activation}`, recipe, cells(canvas, {
     height: down, width: across, count, label: whole.label,
     name: (cell) => (isDense ? `unit ${cell}: ${number(values[cell])}` : `filter ${cell}, at most ${number(greatest(cell))}`),
     onopen: (cell, inside) => open({ layer: title, unit: cell, ...(!isDense && inside && { row: Math.min(shape[0] - 1, Math.floor(inside[0] * high)), column: Math.min(shape[1] - 1, Math.floor(inside[1] * wide)) }) }),

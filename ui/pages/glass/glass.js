@@ -7,6 +7,7 @@ import { h, replace } from "../../parts/dom.js";
 import { name, plain } from "../../parts/format.js";
 import { paced } from "../../parts/paced.js";
 import { pad } from "../../parts/pictures/pad.js";
+import { asCode } from "./code.js";
 import { METHODS, column } from "./column.js";
 
 const BASELINES = ["black", "mean", "blurred"];
@@ -41,7 +42,7 @@ export async function show({ root, params, query, signal, title, setQuery }) {
     root,
     h("h1", "Glass box: ", h("a", { href: modelHref(model, version) }, name(`${model}@${version}`))),
     h("div", { class: "glass" },
-      panel("Image", { method: "POST", path: `${route}/explain`, body: image ?? { dataset: "…", split: "test", index: 0 }, command: `glassbox explain image.png -m ${model}@${version} -o why.png` }, drawing.element, changed, browse()),
+      panel("Image", () => asCode("explain", route, `${model}@${version}`, image, optionsNow()), drawing.element, changed, browse()),
       h("div", controls, results)),
     h("p", { class: "soft" }, "How a network learns from an image: ", h("a", { href: address("/ui/article", lessonOf(query, model, version)) }, "the article, one training step with every number"), "."),
   );
@@ -83,7 +84,7 @@ export async function show({ root, params, query, signal, title, setQuery }) {
   function arrange() {
     const beside = new URLSearchParams(location.search).get("with");
     columns = [[version, "unit"], ...(beside ? [[beside, "other_unit"]] : [])].map(([reference, key]) =>
-      column(routeOf(reference), { title: beside ? `${model}@${reference}` : null, key, setQuery, signal }));
+      column(routeOf(reference), { reference: `${model}@${reference}`, title: beside ? `${model}@${reference}` : null, key, setQuery, signal }));
     replace(results, columns.map(({ element }) => element));
   }
 
@@ -127,13 +128,18 @@ export async function show({ root, params, query, signal, title, setQuery }) {
   /** Return whether nothing newer was asked meanwhile. @param {Record<string, number | null>} extent */
   async function explain(extent) {
     const turn = ++asked;
-    const now = new URLSearchParams(location.search);
-    const options = { ...Object.fromEntries(["target", "against", "method", "baseline"].map((key) => [key, now.get(key)])), ...extent };
+    const options = { ...optionsNow(), ...extent };
     await Promise.all(columns.map((each) => each.ask(image, options)));
     if (turn !== asked) return false;
     const changes = columns[0]?.input()?.changes ?? [];
     replace(changed, changes.length > 0 && `Changed for the network: ${changes.join("; ")}.`);
     return !signal.aborted;
+  }
+
+  /** What the fields above the results say. */
+  function optionsNow() {
+    const now = new URLSearchParams(location.search);
+    return Object.fromEntries(["target", "against", "method", "baseline"].map((key) => [key, now.get(key)]));
   }
 }
 

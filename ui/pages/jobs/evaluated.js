@@ -9,12 +9,13 @@ import { calibration, classTable, confusion, words } from "../models/evaluation.
 /** @typedef {import("../models/evaluation.js").Filter} Filter */
 
 /** @param {import("../../parts/router.js").Page} page @param {any} job @returns {HTMLElement} */
-export function evaluated(page, { links, result }) {
+export function evaluated(page, { id: job, links, result }) {
   const { model, version, dataset, split } = result;
+  const id = JSON.stringify(job);
   const place = h("div");
   const pictures = h("div", h("p", { class: "soft" }, "The images, the most confident errors first …"));
-  const gallery = panel("Images", { path: links.predictions }, pictures);
-  const recipe = { path: links.evaluation };
+  const gallery = panel("Images", { path: links.predictions, python: `for image in client.jobs.predictions(${id}):\n    print(image)` }, pictures);
+  const recipe = { path: links.evaluation, python: `print(client.jobs.evaluation(${id}))` };
   /** @type {(() => ReturnType<typeof load>) | null} */
   let shown = null;
   const open = (/** @type {Filter} */ filter) => void shown?.().then((made) => made.open(filter), () => {});

@@ -22,8 +22,8 @@ export function firstLayer(job, signal) {
   const choice = h("p", { class: "row" }, slider, said);
   const saved = `${job.result?.model}@${job.result?.version}`;
   const element = panel("First layer", job.result
-    ? { path: `${job.links.version}/weights?format=safetensors`, command: `glassbox models download ${saved}` }
-    : { path: `${path}?tensor=layer1.weights`, python: `client.jobs.save_weights(${JSON.stringify(job.id)}, "weights.safetensors")` }, place);
+    ? { path: `${job.links.version}/weights?format=safetensors`, save: "weights.safetensors", python: `client.models.download(${JSON.stringify(saved)}, "weights.safetensors")`, command: `glassbox models download ${saved} --format safetensors -o weights.safetensors` }
+    : { path: `${path}?tensor=layer1.weights`, save: "weights.safetensors", python: `client.jobs.save_weights(${JSON.stringify(job.id)}, "weights.safetensors")` }, place);
   /** @type {{epochs: number, tensor: Tensor}[]} */
   let snapshots = [];
   /** @type {number[] | undefined} the units that are shown, the same for all epochs */

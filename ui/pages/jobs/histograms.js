@@ -14,7 +14,7 @@ export function histograms(job, signal) {
   const path = `/v1/jobs/${job.id}/weights/histogram`;
   const place = h("div", { class: "grid" });
   const said = h("p", { class: "soft" });
-  const element = panel("Weights of each layer", { path }, said, place);
+  const element = panel("Weights of each layer", { path, python: `print(client.jobs.weight_histograms(${JSON.stringify(job.id)}))` }, said, place);
   element.hidden = true;
   let next = 0;
   let busy = false;

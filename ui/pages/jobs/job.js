@@ -54,7 +54,7 @@ function plainJob(page, first) {
   follow(page, first, { onjob: draw });
   return [
     top.element,
-    panel("Result", { path: `/v1/jobs/${first.id}`, python: `client.jobs.get(${JSON.stringify(first.id)})`, command: `glassbox jobs show ${first.id}` }, result),
+    panel("Result", { path: `/v1/jobs/${first.id}`, python: `print(client.jobs.get(${JSON.stringify(first.id)}))`, command: `glassbox jobs show ${first.id}` }, result),
     found,
     panel("Request", null, facts(first.request)),
   ];

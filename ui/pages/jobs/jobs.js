@@ -1,7 +1,8 @@
 /** The board: what runs now, and all jobs, newest first. */
 
 import { cancel, hasEnded, hrefOf, remove, retry, updated } from "../../common/actions.js";
-import { Problem, get, may, page as readPage, send } from "../../api.js";
+import { Problem, address, get, may, page as readPage, send } from "../../api.js";
+import { flags, keywords } from "../../common/code.js";
 import { live } from "../../live.js";
 import { allowed, empty, lacks, panel, problem } from "../../common/panel.js";
 import { eachFrame, h, replace } from "../../parts/dom.js";
@@ -54,7 +55,7 @@ export async function show(page) {
     errors,
     panel(
       "All jobs",
-      { path: `/v1/jobs${location.search}`, python: "for job in client.jobs.list():\n    print(job.id, job.state)", command: "glassbox jobs list" },
+      () => ({ path: address("/v1/jobs", filters), python: `for job in client.jobs.list(${keywords(filters)}):\n    print(job.id, job.state)`, command: `glassbox jobs list${flags(filters)}` }),
       h("div", { class: "row" }, h("form", { class: "row", onsubmit: (/** @type {Event} */ event) => event.preventDefault() }, fields()), h("span", { class: "grow" }), bulk),
       rows.element,
       more,

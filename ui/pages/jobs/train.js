@@ -1,7 +1,8 @@
 /** A new training: a form made from the API's schema, with the preset's values, an estimate, and the same as code. */
 
 import { get, may, page as readPage, send } from "../../api.js";
-import { allowed, lacks, load, panel, problem, quoted, recipes } from "../../common/panel.js";
+import { python, quoted } from "../../common/code.js";
+import { allowed, lacks, load, panel, problem, recipes } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { bytes, number, plain, seconds } from "../../parts/format.js";
 import { form } from "../../parts/form.js";
@@ -106,7 +107,8 @@ function content(page, { schema, presets, datasets, models, values, settings }) 
     about.textContent = now.like ? `The settings of ${plain(now.like)}.` : presets.find((one) => one.name === name)?.description ?? "";
     network.textContent = preset ? drawn({ ...preset, ...now }, sets.get(now.dataset)) : "";
     const open = code.querySelector("details")?.open;
-    replace(code, recipes({ method: "POST", path: "/v1/training-jobs", body: now, python: inPython(now), command: asCommand(now) }));
+    const whole = { ...now, model: now.model ?? "my-model", dataset: now.dataset ?? "digits" };
+    replace(code, recipes({ method: "POST", path: "/v1/training-jobs", body: whole, python: inPython(whole), command: asCommand(whole) }));
     code.querySelector("details")?.toggleAttribute("open", !!open);
   }
 
@@ -178,16 +180,7 @@ function estimated({ parameters, memory_bytes: memory, memory_limit_bytes: limit
 /** @param {Values} values */
 function inPython({ model, dataset, ...options }) {
   const rest = Object.entries({ model, ...options }).map(([name, value]) => `, ${name}=${python(value)}`);
-  return `job = client.train(${python(dataset ?? "…")}${rest.join("")})\nprint(job.wait().result)`;
-}
-
-/** @param {any} value @returns {string} */
-function python(value) {
-  if (value === null || value === undefined) return "None";
-  if (typeof value === "boolean") return value ? "True" : "False";
-  if (Array.isArray(value)) return `[${value.map(python).join(", ")}]`;
-  if (typeof value === "object") return `{${Object.entries(value).map(([name, inner]) => `${JSON.stringify(name)}: ${python(inner)}`).join(", ")}}`;
-  return JSON.stringify(value);
+  return `job = client.train(${python(dataset)}${rest.join("")})\nprint(job.wait().result)`;
 }
 
 /** @param {Values} values */
@@ -197,7 +190,7 @@ function asCommand({ model, dataset, preset, like, promote, labels, ...settings 
   const texts = options.flatMap(([option, value]) => [option, quoted(value)]);
   for (const [name, value] of Object.entries(labels ?? {})) texts.push("--label", quoted(`${name}=${value}`));
   for (const [path, value] of Object.entries(settings).flatMap(flat)) texts.push("--set", quoted(`${path}=${typeof value === "string" ? value : JSON.stringify(value)}`));
-  return ["glassbox train", quoted(dataset ?? "…"), ...texts].join(" ");
+  return ["glassbox train", quoted(dataset), ...texts].join(" ");
 }
 
 /** @param {[string, any]} entry @returns {[string, any][]} */

@@ -14,7 +14,10 @@ export async function below(place, version, signal) {
   const layer = h("div");
   const raced = version.selection && await selection(version);
   replace(place,
-    panel("First layer", { path: `${version.links.weights}?format=safetensors`, command: `glassbox models download ${reference} --format safetensors` }, layer),
+    panel("First layer", {
+      path: `${version.links.weights}?format=safetensors`, save: "weights.safetensors", python: `client.models.download("${reference}", "weights.safetensors")`,
+      command: `glassbox models download ${reference} --format safetensors -o weights.safetensors`,
+    }, layer),
     raced,
     panel("Train it again", { method: "POST", path: version.links.reproduce, python: `print(client.reproduce(${JSON.stringify(reference)}).wait().result)`, command: `glassbox models verify ${reference}` },
       reproduction(version, signal)),

@@ -1,6 +1,7 @@
 /** Two to four versions of a model beside each other: figures, settings that differ, curves, and the same test images. */
 
 import { get, page as pageOf, send } from "../../api.js";
+import { quoted } from "../../common/code.js";
 import { live } from "../../live.js";
 import { deletesVersion, whenDeleted } from "../../common/deleted.js";
 import { allowed, load, panel, problem, state } from "../../common/panel.js";
@@ -75,7 +76,7 @@ function content(page, { owner, newest, compared }) {
   else if (own.length > 1) replace(pairs, h("p", { class: "warning" }, "The versions were tested on different images: evaluate them on the same test set below."));
   const as = {
     path: `/v1/models/${encodeURIComponent(owner.name)}/versions`, command: `glassbox models compare ${own.map(({ reference }) => reference).join(" ")}`,
-    python: `for number in ${JSON.stringify(numbers)}:\n    print(client.models.version(${JSON.stringify(`${owner.name}@`)} + number))`,
+    python: `for version in ${JSON.stringify(own.map(({ reference }) => reference))}:\n    print(client.models.version(version))`,
   };
   const same = sameTest(page, own, versions, pairs);
   const isAsked = page.query.has("dataset");
@@ -180,7 +181,7 @@ function beside(sides, signal) {
     ], signal);
     return panel(title, {
       path: `${first.path}/predictions/compare?with=${encodeURIComponent(other.as)}`,
-      python: first.as.includes("@") ? `print(client.models.compare(${JSON.stringify(first.as)}, ${JSON.stringify(other.as)}))` : undefined,
+      python: `print(client.${first.as.includes("@") ? "models" : "jobs"}.compare(${JSON.stringify(first.as)}, ${JSON.stringify(other.as)}))`,
     }, place, gallery);
   });
 }
@@ -271,7 +272,10 @@ function sameTest(page, own, versions, pairs) {
     }
   }
 
-  return panel("On the same test set", { method: "POST", path: "/v1/evaluation-jobs", body: { model: own[0].reference, dataset: field.value || versions[0].dataset, split: "test" }, command: `glassbox evaluate ${own[0].reference} ${field.value || versions[0].named}`,
-    python: `print(client.evaluate(${JSON.stringify(own[0].reference)}, ${JSON.stringify(field.value || versions[0].named)}).wait().result)` },
+  return panel("On the same test set", () => {
+    const [{ reference }, dataset] = [own[0], field.value || versions[0].named];
+    return { method: "POST", path: "/v1/evaluation-jobs", body: { model: reference, dataset, split: "test" }, command: `glassbox evaluate ${reference} ${quoted(dataset)}`,
+      python: `print(client.evaluate(${JSON.stringify(reference)}, ${JSON.stringify(dataset)}).wait().result)` };
+  },
     h("form", { class: "row", onsubmit: start }, h("label", { for: "dataset" }, "Test images of the data set"), field, known, button), result);
 }

@@ -5,7 +5,7 @@ import { options, panel } from "../../common/panel.js";
 import { called } from "../../common/pictures.js";
 import { h, replace } from "../../parts/dom.js";
 import { words } from "./evaluation.js";
-import { filterOf, images, queryOf, said } from "./images.js";
+import { asCode, filterOf, images, queryOf, said } from "./images.js";
 
 /** @typedef {import("./evaluation.js").Filter} Filter */
 
@@ -34,9 +34,7 @@ export function testImages(page, { model, version, dataset, classes, links }, mi
   const all = h("button", { type: "button", onclick: () => open({ wrong: true }) }, "All errors");
   const reference = JSON.stringify(`${model}@${version}`);
   const few = h("div", { class: "row" });
-  const element = panel("Test images", {
-    path, python: `for image in client.models.predictions(${reference}, wrong=True, order="most_confident"):\n    print(image)`,
-  }, h("p", { class: "row" }, order, all), shown.element, few, fix.element);
+  const element = panel("Test images", () => asCode(path, `client.models.predictions(${reference}`, { ...filterOf(page.query), order: order.value }), h("p", { class: "row" }, order, all), shown.element, few, fix.element);
   void read();
 
   async function read() {

@@ -1,6 +1,7 @@
 /** Test images with their predictions: a gallery of those that a filter selects, and one of them from near. */
 
-import { get, send } from "../../api.js";
+import { address, get, send } from "../../api.js";
+import { keywords } from "../../common/code.js";
 import { problem } from "../../common/panel.js";
 import { bars } from "../../parts/charts/bars.js";
 import { h, replace } from "../../parts/dom.js";
@@ -144,6 +145,15 @@ function paint(canvas, pixels, height, width, channels) {
 export function filterOf(query) {
   const filter = Object.fromEntries(FILTER.map((key) => [key, query.get(key)]));
   return Object.values(filter).every((value) => value === null) ? { ...filter, wrong: "true" } : filter;
+}
+
+/** The predictions that are shown, as code. @param {string} path @param {string} call such as `client.jobs.predictions("…"`
+ *  @param {Record<string, any>} filter @returns {import("../../common/panel.js").Recipe} */
+export function asCode(path, call, filter) {
+  const { wrong, above, below } = filter;
+  const number = (/** @type {any} */ text) => (text == null ? null : Number(text));
+  const values = { ...filter, wrong: wrong == null ? null : String(wrong) === "true", above: number(above), below: number(below) };
+  return { path: address(path, filter), python: `for image in ${call}, ${keywords(values)}):\n    print(image)` };
 }
 
 /** The changes of an address that select these images. @param {Filter} filter */
