@@ -161,7 +161,7 @@ CORPUS = [
     Hostile("text", lambda: b"text", 415, "archive_expected"),
     Hostile("rar", lambda: b"Rar!\x1a\7\0" + bytes(99), 415, "archive_expected"),
     Hostile("7z", lambda: b"7z\xbc\xaf\x27\x1c" + bytes(99), 415, "archive_expected"),
-    Hostile("xz", lambda: b"\xfd7zXZ\0" + bytes(99), 415, "archive_expected"),
+    Hostile("xz, damaged", lambda: b"\xfd7zXZ\0" + bytes(99), 422, "archive_damaged"),
     Hostile("gzip of text", lambda: gzip_of(b"text"), 415, "archive_expected"),
     Hostile("gzip of a zip", lambda: gzip_of(ZIP), 415, "archive_expected"),
     Hostile("gzip of a gzip of a tar", lambda: gzip_of(gzip_of(TAR)), 415, "archive_expected"),
