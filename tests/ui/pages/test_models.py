@@ -288,6 +288,16 @@ def test_a_page_says_that_somebody_else_has_deleted_its_version(models: Dashboar
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
+def test_a_model_that_was_never_there_is_not_called_deleted(models: Dashboard) -> None:
+    missing = Reply.problem(404, "model_not_found", "there is no model 'digits'")
+    page = models.open("/ui/models/digits", {MODEL: missing, f"{MODEL}/versions": missing})
+    expect(page.get_by_role("alert")).to_contain_text("there is no model 'digits'")
+    event = "{ type: 'model_deleted', model: 'digits', data: {} }"
+    with page.expect_request(lambda request: request.url.endswith(MODEL)):
+        page.evaluate(f"() => new BroadcastChannel('glassbox.live').postMessage({event})")
+    expect(page.get_by_text("was deleted")).to_have_count(0)
+
+
 def test_a_download_of_a_deleted_version_says_so(models: Dashboard) -> None:
     deleted = Reply.problem(404, "version_deleted", "version 3 of 'digits' was deleted")
     page = models.open("/ui/models/digits/3", {f"{MODEL}/versions/3/weights": deleted})

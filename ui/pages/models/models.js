@@ -29,6 +29,7 @@ export async function show(page) {
   /** @type {Map<number, number | null>} expected calibration errors by version, which never change */
   const errors = new Map();
   let calibrates = false;
+  let watched = false; // for its deletion, once it was read
   /** @type {Record<string, number>} */
   let aliases = {};
   /** @type {any[]} */
@@ -88,7 +89,6 @@ export async function show(page) {
   live.on(model ? { model } : {}, ({ type, kind, data }) => {
     if (type === "missed" || /^(model|version)_/.test(type) || (kind === "training" && data.state === "succeeded")) void read();
   }, signal);
-  if (model) whenDeleted(page, plain(model), `/v1/models/${encodeURIComponent(model)}`, (event) => event.type === "model_deleted" && event.model === model);
   rest.textContent = "Reading …";
   await read();
 
@@ -100,6 +100,10 @@ export async function show(page) {
         model ? get(`/v1/models/${encodeURIComponent(model)}`, { signal }) : null,
         named.size ? null : names(),
       ]);
+      if (owner && !watched) {
+        watched = true;
+        whenDeleted(page, plain(model), `/v1/models/${encodeURIComponent(model)}`, (event) => event.type === "model_deleted" && event.model === model);
+      }
       aliases = owner?.aliases ?? {};
       rows = [...(after ? rows : []), ...found.items];
       for (const { version, metrics } of rows) if (metrics?.test_calibration_error !== undefined) errors.set(version, metrics.test_calibration_error);
