@@ -7,8 +7,13 @@ const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 const AGO = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const STEPS = [["second", 60], ["minute", 60], ["hour", 24], ["day", 30], ["month", 12], ["year", Infinity]];
-// Control characters, and marks that change the direction of the text around a name (Unicode UAX 9).
-const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
+// Control characters, and marks that change the direction of the text around a name (Unicode UAX 9). Joiners are part of
+// emoji and of Persian and Indic words.
+const JOINED = String.raw`[\p{Lo}\p{M}\p{Extended_Pictographic}\p{Emoji_Modifier}\ufe0f]`;
+const HIDDEN = new RegExp([
+  String.raw`[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]`,
+  String.raw`(?<!${JOINED})[\u200c\u200d]`, String.raw`[\u200c\u200d](?!${JOINED})`,
+].join("|"), "gu");
 
 /** 1234567 → "1,234,567", 0.000123 → "0.000123", 12.3456 → "12.35"; null → "–". @param {number | null | undefined} value */
 export function number(value) {
