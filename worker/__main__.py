@@ -6,6 +6,7 @@ More threads than cores are slower than fewer: BLAS threads spin while they wait
 
 from __future__ import annotations
 
+import socket
 import sys
 
 from shared.runtime import logs, traces
@@ -27,21 +28,19 @@ def main(queue: str) -> None:
 
     from worker.app import create_app  # noqa: PLC0415
 
-    app = create_app(settings, queue)
-    app.worker_main(
-        [
-            "--quiet",  # Celery's banner does not show the settings of Glassbox
-            "worker",
-            "--pool=prefork",
-            f"--concurrency={processes}",
-            f"--queues={queue}",
-            f"--hostname={queue}@%h",
-            f"--loglevel={settings.log_level.upper()}",
-            "--without-gossip",
-            "--without-mingle",
-            "--without-heartbeat",
-        ]
+    worker = create_app(settings, queue).Worker(  # not by Celery's command, which imports a shell for people
+        pool="prefork",
+        concurrency=processes,
+        queues=[queue],
+        hostname=f"{queue}@{socket.gethostname()}",
+        loglevel=settings.log_level.upper(),
+        quiet=True,  # Celery's banner does not show the settings of Glassbox
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
     )
+    worker.start()
+    sys.exit(worker.exitcode)
 
 
 if __name__ == "__main__":
