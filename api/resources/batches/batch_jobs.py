@@ -58,7 +58,10 @@ class BatchOptions(RequestModel):
     webhook: str | None = Field(None, description=WEBHOOK)
     timeout_seconds: TimeoutSeconds | None = Field(None, description="time limit of the job in seconds")
     sink: str | None = Field(
-        None, max_length=2000, description=SINK, examples=["s3://results/run-1/", "file:///exports/run-1/"]
+        None,
+        max_length=300,  # percent-encoded, it fits into a request line
+        description=SINK,
+        examples=["s3://results/run-1/", "file:///exports/run-1/"],
     )
     sink_format: SinkFormat | None = Field(None, description=SINK_FORMAT)
     priority: Priority | None = Field(

@@ -57,7 +57,7 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for file in ("shared/runtime/version.py", "docker-compose.yml"):
         _replace(folder / file, "0.1.0", "0.2.0")
     _replace(
-        folder / "shared" / "jobs" / "record.py", "    model: str\n", '    model: str\n    priority: str = "normal"\n'
+        folder / "shared" / "jobs" / "record.py", "    model: str\n", '    model: str\n    urgency: str = "normal"\n'
     )
     _replace(folder / "services" / "prometheus" / "rules.yml", "  - name: alerts\n", f"{NEW_GROUP}  - name: alerts\n")
     return folder
@@ -174,7 +174,7 @@ def test_an_upgrade_and_a_rollback_lose_no_job_and_include_the_monitoring(
         assert version(operated) == "0.2.0"
         assert "newer" in prometheus.rule_groups()
         of_the_newer = operated.submit_training(model="newer", epochs=2)
-        priority = operated.redis("hget", f"glassbox:job:{of_the_newer['id']}", "priority")
+        urgency = operated.redis("hget", f"glassbox:job:{of_the_newer['id']}", "urgency")
 
         assert replaced_by_a_deployment(operated, newer) == set()
 
@@ -184,7 +184,7 @@ def test_an_upgrade_and_a_rollback_lose_no_job_and_include_the_monitoring(
         assert version(operated) == "0.1.0"
         assert "newer" not in prometheus.rule_groups()
 
-    assert priority == "normal"
+    assert urgency == "normal"
     operated.outcome(long, within=LONG_SECONDS)
     check_that_nothing_is_lost(operated, client, long, of_the_newer)
     print(f"{len(client.accepted)} jobs accepted in {client.tries} tries")

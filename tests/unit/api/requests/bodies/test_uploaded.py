@@ -14,7 +14,7 @@ from tests.support.data.npz import easy_images, npz
 from tests.support.data.tars import gzip_of, tar_of
 from tests.support.problems import assert_problem
 
-ARCHIVE = zip_of_images(easy_images(6, seed=3)[0])
+ARCHIVE = zip_of_images(easy_images(60, seed=3)[0])  # larger than what is stored twice
 
 
 def uploaded(client: FlaskClient, content: bytes, length: int | None = None, /, **headers: str) -> str:
@@ -47,7 +47,7 @@ def test_batch_gets_a_link_to_the_upload(client: FlaskClient, volume: Volume, mo
 
     assert response.status_code == 202, response.text
     job = response.get_json()
-    assert (job["request"]["upload"], job["progress"]["total"]) == (upload, 6)
+    assert (job["request"]["upload"], job["progress"]["total"]) == (upload, 60)
     assert volume.archive(job["id"]).samefile(volume.upload("_", upload) / "data")
     client.delete(f"/v1/uploads/{upload}", headers={"Tus-Resumable": "1.0.0"})
     assert volume.archive(job["id"]).read_bytes() == ARCHIVE
