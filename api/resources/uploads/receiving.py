@@ -5,7 +5,9 @@ What arrived before a connection broke is kept, unless the request has a checksu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 from flask import request
 from werkzeug.exceptions import ClientDisconnected
@@ -14,6 +16,7 @@ from api.requests.bodies.body import ended_early, interruption
 from api.requests.bodies.content_coding import check_coding
 from api.resources.uploads.headers import Checksum
 from shared.errors import TooLarge, UnsupportedType
+from shared.storage.durable import PART
 from shared.storage.uploads.writer import UploadWriter
 
 CONTENT_TYPE = "application/offset+octet-stream"
@@ -21,8 +24,21 @@ READ = 64 << 10  # bytes that a broken connection may lose, because the server's
 BLOCK = 1 << 20
 
 
-def check_content(rest: int) -> None:
-    """Check a body's headers before it is read. rest: the most bytes it may have.
+@dataclass(frozen=True)
+class Room:
+    """How many more bytes an upload may have.
+
+    check: called after each part of a body; raises `TooLarge` if other requests have used the room. limit: what limits
+    the bytes, as the end of a sentence.
+    """
+
+    nbytes: int
+    check: Callable[[], None] = lambda: None
+    limit: str = "the upload's Upload-Length leaves"
+
+
+def check_content(room: Room) -> None:
+    """Check a body's headers before it is read.
 
     Raises `UnsupportedType`, or `TooLarge` if it has more bytes.
     """
@@ -30,25 +46,26 @@ def check_content(rest: int) -> None:
         raise UnsupportedType("upload_type", f"send the bytes with Content-Type: {CONTENT_TYPE}")
     if check_coding(request.headers.get("Content-Encoding", "")) != "identity":
         raise UnsupportedType("encoding_unknown", "the bytes of an upload must have no Content-Encoding")
-    if request.content_length is not None and request.content_length > rest:
-        raise _too_long(rest)
+    if request.content_length is not None and request.content_length > room.nbytes:
+        raise _too_long(room)
 
 
-def receive(writer: UploadWriter, rest: int, checksum: Checksum) -> None:
+def receive(writer: UploadWriter, room: Room, checksum: Checksum) -> None:
     """Append the body to the upload.
 
     Raises `ChecksumMismatch`, `TooLarge`, or `Malformed` or `TooSlow` if the body ended early.
     """
     if checksum.expected is None:
-        _receive(writer, rest, checksum)
+        _receive(writer, room, checksum)
         return
     with writer.verifying():
-        _receive(writer, rest, checksum)
+        _receive(writer, room, checksum)
         checksum.check()
 
 
-def _receive(writer: UploadWriter, rest: int, checksum: Checksum) -> None:
-    begun, total = writer.offset, 0
+def _receive(writer: UploadWriter, room: Room, checksum: Checksum) -> None:
+    rest = room.nbytes
+    begun, total, checked = writer.offset, 0, 0
     pending = bytearray()
     with suppress(ClientDisconnected):
         while total <= rest and (block := request.stream.read(min(READ, rest + 1 - total))):
@@ -58,9 +75,12 @@ def _receive(writer: UploadWriter, rest: int, checksum: Checksum) -> None:
             if total <= rest and len(pending) >= BLOCK:
                 writer.write(pending)
                 pending.clear()
+                if total - checked >= PART:
+                    room.check()
+                    checked = total
     if total > rest:  # a body of unknown length
         writer.truncate(begun)
-        raise _too_long(rest)
+        raise _too_long(room)
     if pending:
         writer.write(pending)
     length = request.content_length
@@ -69,7 +89,5 @@ def _receive(writer: UploadWriter, rest: int, checksum: Checksum) -> None:
         raise ended_early(f"the body ended after {total} bytes, before {expected}; a HEAD says where to continue")
 
 
-def _too_long(rest: int) -> TooLarge:
-    return TooLarge(
-        "upload_too_long", f"the body has more than the {rest:,} bytes that the upload's Upload-Length leaves"
-    )
+def _too_long(room: Room) -> TooLarge:
+    return TooLarge("upload_too_long", f"the body has more than the {room.nbytes:,} bytes that {room.limit}")

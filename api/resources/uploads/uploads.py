@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
 from flask import Blueprint, Response, request
 
 from api.auth.middleware import current_owner
 from api.middleware.idempotency import id_to_make, idempotent
 from api.resources.uploads import headers
 from api.resources.uploads.headers import Checksum
-from api.resources.uploads.receiving import CONTENT_TYPE, check_content, receive
+from api.resources.uploads.receiving import CONTENT_TYPE, Room, check_content, receive
 from api.schema.operations import BytesSpec, ErrorSpec, ResponseSpec, error_response, operation
 from api.schema.uploads import UploadView, upload_view
 from shared.errors import (
@@ -157,14 +160,35 @@ def begin(store: UploadStore) -> Upload:
         if has_content:
             raise Forbidden("upload_final", "a concatenation gets its bytes from its parts; send none")
         return store.concatenate(current_owner(), record.model_copy(update={"parts": wanted.parts}))
-    rest = store.most_bytes if wanted.length is None else wanted.length
+    room = room_of(store, wanted.length, 0)
     if has_content:
-        check_content(rest)
+        check_content(room)
     upload = store.create(current_owner(), record)
     if has_content:
-        with store.writing(upload) as writer:
-            receive(writer, rest, checksum)
+        with removed_if_refused(store, upload), store.writing(upload) as writer:
+            receive(writer, room, checksum)
     return finished(store, upload)
+
+
+@contextmanager
+def removed_if_refused(store: UploadStore, upload: Upload) -> Iterator[None]:
+    """Remove a new upload if the block raises: the client gets no `Location`, and would begin another one."""
+    try:
+        yield
+    except BaseException:
+        if not upload.offset:
+            with suppress(NotFound, Gone):
+                store.remove(upload.owner, upload.record.id)
+        raise
+
+
+def room_of(store: UploadStore, length: int | None, offset: int) -> Room:
+    """Return how many bytes an upload may still receive. Without a length, the owner's quota limits it."""
+    if length is not None:
+        return Room(max(length - offset, 0))
+    owner = current_owner()
+    most = max(min(store.most_bytes - offset, store.left(owner)), 0)
+    return Room(most, lambda: store.check_quota(owner, 0), "GLASSBOX_MAX_UPLOAD_BYTES and GLASSBOX_UPLOAD_QUOTA leave")
 
 
 def append_body(store: UploadStore, upload_id: str) -> Upload:
@@ -176,10 +200,10 @@ def append_body(store: UploadStore, upload_id: str) -> Upload:
     if upload.record.length is not None and length not in {None, upload.record.length}:
         raise Conflict("upload_length", f"the upload has the length {upload.record.length}; it cannot change")
     total = upload.record.length if length is None else length
-    limit = store.most_bytes if total is None else total
     if offset != upload.offset:
         raise wrong_offset(upload.offset, offset)
-    check_content(max(limit - offset, 0))
+    room = room_of(store, total, offset)
+    check_content(room)
     if upload.is_complete:  # also if its bytes have moved into a concatenation
         return upload
     with store.writing(upload) as writer:
@@ -190,7 +214,7 @@ def append_body(store: UploadStore, upload_id: str) -> Upload:
                 detail = f"the upload has {offset} bytes already; got Upload-Length: {length}"
                 raise Conflict("upload_length", detail)
             store.set_length(upload, length)
-        receive(writer, limit - offset, checksum)
+        receive(writer, room, checksum)
     return finished(store, upload)
 
 

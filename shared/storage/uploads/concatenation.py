@@ -16,7 +16,7 @@ from pathlib import Path
 from shared.errors import Conflict, Malformed
 from shared.storage import durable
 from shared.storage.uploads.folder import UploadFolder
-from shared.storage.uploads.lock import UploadLock
+from shared.storage.uploads.lock import UploadLock, removed
 from shared.storage.uploads.record import Upload, UploadRecord
 
 MOST_PARTS = 1000
@@ -37,7 +37,7 @@ def check_parts(parts: Sequence[Upload]) -> str | None:
         if not part.is_complete:
             raise Conflict(
                 "upload_incomplete",
-                f"the part {part.record.id} has {part.offset:,} of {part.record.length or 0:,} bytes; send the rest",
+                f"the part {part.record.id} has {part.offset:,} of {part.expected} bytes; send the rest",
             )
     _check_places(parts)
     return next((part.record.target for part in parts if part.record.target), None)
@@ -67,19 +67,25 @@ def join(folder: UploadFolder, record: UploadRecord, parts: Sequence[UploadFolde
     with ExitStack() as locks:
         for each in [*sorted(parts, key=lambda part: part.path), folder]:
             locks.enter_context(UploadLock(each))
-        first, *others = parts
-        source = first.data if first.data.exists() else folder.data  # an earlier request has moved it
-        status = source.stat()
-        links = [path for path in (source, *(part.data for part in others)) if _is_link(path, status)]
-        if status.st_nlink > len(links):
-            raise Conflict("upload_place", "another part has its place in the same file: try again")
+        is_moved = not parts[0].data.exists()  # by an earlier request; others may share the file since then
+        if not is_moved:
+            _check_links(parts)
+        elif parts[0].read().target != record.id:
+            raise removed()
         _set_target(record, parts)
         with durable.translated_errors():
-            os.truncate(source, record.length or 0)
-            if source == first.data:
-                durable.rename(source, folder.data)
-            for part in others:
+            if not is_moved:
+                os.truncate(parts[0].data, record.length or 0)
+                durable.rename(parts[0].data, folder.data)
+            for part in parts[1:]:
                 part.data.unlink(missing_ok=True)
+
+
+def _check_links(parts: Sequence[UploadFolder]) -> None:
+    """Raise `Conflict` if the file of these parts has a link that is none of them."""
+    status = parts[0].data.stat()
+    if status.st_nlink > sum(_is_link(part.data, status) for part in parts):
+        raise Conflict("upload_place", "another part has its place in the same file: try again")
 
 
 def _is_link(path: Path, status: os.stat_result) -> bool:

@@ -32,8 +32,8 @@ class Contents(Protocol):
     def flush(self) -> None:
         """Make the bytes durable, without a change to their number."""
 
-    def sync(self) -> None:
-        """Make the bytes and their number durable. Only the upload's writer may call it."""
+    def store_size(self) -> None:
+        """Make the number of the bytes durable, after the bytes themselves. Only the upload's writer may call it."""
 
     def truncate(self, size: int, length: int) -> None:
         """Forget the bytes after `size`; keep space for `length` bytes reserved. Raises `StorageFull`."""
@@ -60,7 +60,8 @@ class OwnFile:
         """Make the bytes durable, and their number, which is the file's size."""
         os.fdatasync(self.guard)
 
-    sync = flush
+    def store_size(self) -> None:
+        """Do nothing: `flush` has made the file's size durable."""
 
     def truncate(self, size: int, length: int) -> None:
         """Shorten the file, which releases its reserved space, and reserve that again. Raises `StorageFull`."""
@@ -100,9 +101,8 @@ class PlacedBytes:
         """Make the bytes durable."""
         os.fdatasync(self._data)
 
-    def sync(self) -> None:
-        """Make the bytes durable, and then their number."""
-        self.flush()
+    def store_size(self) -> None:
+        """Make the number of the bytes durable."""
         self._durable = self._size
         write_count(self.guard, self._durable, self._size)
         os.fdatasync(self.guard)

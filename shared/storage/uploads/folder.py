@@ -90,7 +90,8 @@ class UploadFolder:
         if begun is not None:
             if contents.size() > begun:
                 self.truncate(contents, begun)
-                contents.sync()
+                contents.flush()
+                contents.store_size()
             self.unverified.unlink()
 
     def truncate(self, contents: Contents, size: int) -> None:
@@ -101,11 +102,14 @@ class UploadFolder:
     def last_activity(self) -> float:
         """Return when a request last created or continued the upload. Raises `FileNotFoundError`.
 
-        A folder that has lost its lock, so that no request can continue it, still has an age, and expires.
+        A part with a place is in use while a request writes to any part of the same file. A folder that has lost its
+        lock, so that no request can continue it, still has an age, and expires.
         """
-        with suppress(FileNotFoundError):
-            return self.lock.stat().st_mtime
-        return self.path.stat().st_mtime
+        times = []
+        for path in (self.lock, self.data) if self.count.exists() else (self.lock,):
+            with suppress(FileNotFoundError):
+                times.append(path.stat().st_mtime)
+        return max(times) if times else self.path.stat().st_mtime
 
     def remove(self) -> None:
         """Remove the upload with all its files."""

@@ -40,6 +40,11 @@ class Upload:
     expires_at: float
 
     @property
+    def expected(self) -> str:
+        """The total number of bytes, in words."""
+        return "an unknown number of" if self.record.length is None else f"{self.record.length:,}"
+
+    @property
     def is_complete(self) -> bool:
         """Whether all bytes have been received."""
         return self.offset == self.record.length

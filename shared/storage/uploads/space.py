@@ -10,6 +10,7 @@ from pathlib import Path
 from shared.errors import StorageFull
 
 KEPT_FREE = 256 * 1024  # bytes that uploads leave free, so that deletions still work
+BLOCK = 512  # bytes, the unit of `st_blocks`
 KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE of fallocate(2)
 UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EPERM}
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

@@ -11,11 +11,12 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import repeat
 from pathlib import Path
 
 from shared.errors import Conflict, Gone, TooLarge
 from shared.runtime import clock
-from shared.runtime.settings import Settings
+from shared.runtime.settings import MiB, Settings
 from shared.storage import durable
 from shared.storage.uploads import space
 from shared.storage.uploads.concatenation import check_parts, concatenate, join
@@ -28,6 +29,7 @@ from shared.storage.uploads.writer import UploadWriter, opened_writer
 from shared.storage.volume import Volume
 
 ID = re.compile(r"[0-9a-z]{26}")
+ROUNDING = MiB  # bytes by which the blocks of a file may exceed its content
 OWNER_LOCK = ".lock"
 OWNER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@-]{0,63}")
 
@@ -67,7 +69,8 @@ class UploadStore:
         self.check_length((record.start or 0) + needed)
         if record.first is not None:
             self._check_first(owner, record.first)
-        self._check_quota(owner, needed)
+        self._check_count(owner)
+        self.check_quota(owner, needed)
         space.check(self._volume.root, needed)
         self._write_new(folder, record, needed)
         return self.find(owner, record.id)
@@ -105,11 +108,33 @@ class UploadStore:
                 if list(record.parts) != [part.record.id for part in parts]:
                     raise Conflict("upload_concatenated", f"a part is already a part of the upload {target}")
             if placed:  # while nobody can create another part that shares the file
-                self._join(owner, record)
+                with self._undone_if_refused(owner, record):
+                    self._join(owner, record)
         if not placed:
-            self._copy_parts(owner, record, parts, begun=target is not None)
+            with self._undone_if_refused(owner, record):
+                self._copy_parts(owner, record, parts, begun=target is not None)
         self.completed(owner, record.id)
         return self.find(owner, record.id)
+
+    @contextmanager
+    def _undone_if_refused(self, owner: str, record: UploadRecord) -> Iterator[None]:
+        """Remove a concatenation if the block raises before a part belongs to it: repeated requests would leave more.
+
+        Raises `NotFound` if a file is missing, because another request deletes a part meanwhile.
+        """
+        try:
+            yield
+        except Exception as error:
+            if record.id not in map(self._target_of, repeat(owner), record.parts):
+                UploadFolder(self._volume, owner, record.id).remove()
+            if isinstance(error, FileNotFoundError):
+                raise removed() from error
+            raise
+
+    def _target_of(self, owner: str, part: str) -> str | None:
+        with suppress(FileNotFoundError):
+            return UploadFolder(self._volume, owner, part).read().target
+        return None
 
     def _check_first(self, owner: str, first: str) -> None:
         """Raise `Conflict` if no part can share the file of this one."""
@@ -187,7 +212,7 @@ class UploadStore:
         self.check_length(length)
         folder = UploadFolder(self._volume, upload.owner, upload.record.id)
         with self._creating(upload.owner):
-            self._check_quota(upload.owner, length - upload.offset)
+            self.check_quota(upload.owner, length - upload.offset)
             space.check(self._volume.root, length - upload.offset)
             _reserve(folder.data, length)
             folder.write(upload.record.model_copy(update={"length": length}))
@@ -224,10 +249,9 @@ class UploadStore:
         if upload.record.partial:
             raise Conflict("upload_partial", f"the upload {upload_id} is partial: concatenate it, and use the result")
         if not upload.is_complete:
-            of = "an unknown number" if upload.record.length is None else f"{upload.record.length:,}"
             raise Conflict(
                 "upload_incomplete",
-                f"the upload {upload_id} has {upload.offset:,} of {of} bytes; send the rest, and then use it",
+                f"the upload {upload_id} has {upload.offset:,} of {upload.expected} bytes; send the rest first",
             )
         folder = UploadFolder(self._volume, owner, upload_id)
         path = durable.temporary_beside(self._volume.incoming / "upload")
@@ -269,25 +293,48 @@ class UploadStore:
         finally:
             os.close(descriptor)
 
-    def _check_quota(self, owner: str, needed: int) -> None:
-        """Raise `TooLarge` if the owner has too many uploads, or too many bytes in those that no job has used."""
-        count, taken = 0, 0
+    def _folders(self, owner: str) -> Iterator[UploadFolder]:
+        """Iterate over the folders of an owner's uploads that have not expired."""
         now = time.time()
         for name in folder_names(self._volume.uploads_of(owner)):
             folder = UploadFolder(self._volume, owner, name)
             with suppress(FileNotFoundError):
-                if folder.last_activity() + self._limits.upload_expiry < now:
-                    continue
-                count += 1
-                record = folder.read()
-                if record.target is None and not folder.used.exists():
-                    taken += folder.received() if record.parts else max(record.length or 0, folder.received())
+                if folder.last_activity() + self._limits.upload_expiry >= now:
+                    yield folder
+
+    def _check_count(self, owner: str) -> None:
+        """Raise `TooLarge` if the owner may have no further upload."""
+        count = sum(1 for _ in self._folders(owner))
         if count >= self._limits.max_uploads_per_key:
             raise TooLarge(
                 "too_many_uploads",
                 f"this key has {count:,} uploads, and may have {self._limits.max_uploads_per_key:,}"
                 " (GLASSBOX_MAX_UPLOADS_PER_KEY); delete some, or wait until they expire",
             )
+
+    def _taken(self, owner: str) -> int:
+        """Return the bytes of the owner's uploads that are incomplete or that no job has used."""
+        taken = 0
+        shared: dict[int, tuple[int, int]] = {}  # the bytes of a file's parts and blocks, by its inode
+        for folder in self._folders(owner):
+            with suppress(FileNotFoundError):
+                record = folder.read()
+                if record.target is None and not folder.used.exists():
+                    size = folder.received() if record.parts else max(record.length or 0, folder.received())
+                    taken += size
+                    if record.start is not None:
+                        status = folder.data.stat()
+                        before, _ = shared.get(status.st_ino, (0, 0))
+                        shared[status.st_ino] = before + size, status.st_blocks * space.BLOCK
+        return taken + sum(_kept_by_deleted_parts(parts, blocks) for parts, blocks in shared.values())
+
+    def left(self, owner: str) -> int:
+        """Return how many bytes of the owner's quota are left."""
+        return max(0, self.quota - self._taken(owner))
+
+    def check_quota(self, owner: str, needed: int) -> None:
+        """Raise `TooLarge` if the owner's quota does not have this many bytes left."""
+        taken = self._taken(owner)
         if taken + needed > self.quota:
             raise TooLarge(
                 "upload_quota_exceeded",
@@ -317,6 +364,11 @@ class UploadStore:
                 durable.remove_tree(temporary)
                 raise
         durable.publish_folder(temporary, folder.path)
+
+
+def _kept_by_deleted_parts(parts: int, blocks: int) -> int:
+    """Return the bytes of a shared file that were reserved for parts that were deleted while others are left."""
+    return blocks - parts if blocks - parts > ROUNDING else 0
 
 
 def _reserve(data: Path, length: int, start: int = 0) -> None:

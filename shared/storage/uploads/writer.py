@@ -41,9 +41,11 @@ class UploadWriter:
             self._lock.refresh()
 
     def sync(self) -> None:
-        """Make the bytes durable."""
+        """Make the bytes and their number durable. Raises `Locked` or `NotFound`, and changes nothing, as `write`."""
         with durable.translated_errors():
-            self._contents.sync()
+            self._contents.flush()
+            with self._lock.writing(self._contents.guard):
+                self._contents.store_size()
         self._unsynced = 0
 
     def truncate(self, offset: int) -> None:

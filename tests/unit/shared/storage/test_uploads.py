@@ -7,12 +7,13 @@ import time
 
 import pytest
 
-from shared.errors import Conflict, Locked, NotFound, StorageFull
-from shared.runtime.settings import Settings
+from shared.errors import Conflict, Locked, NotFound, StorageFull, TooLarge
+from shared.runtime.settings import MiB, Settings
 from shared.storage.names import new_id
 from shared.storage.uploads import lock, space
 from shared.storage.uploads.expiry import expire
-from shared.storage.uploads.folder import UploadFolder
+from shared.storage.uploads.folder import UploadFolder, folder_names
+from shared.storage.uploads.lock import UploadLock
 from shared.storage.uploads.record import Upload, UploadRecord
 from shared.storage.uploads.store import UploadStore
 from shared.storage.volume import Volume
@@ -94,6 +95,21 @@ class TestLock:
             store.remove("bob", upload.record.id)
             writer.write(b"123")
 
+    def test_writer_of_a_placed_part_that_lost_the_lock_leaves_the_count_of_the_next_one(
+        self, store: UploadStore, volume: Volume
+    ) -> None:
+        part = store.create("bob", UploadRecord(id=new_id(), length=6, partial=True, start=0))
+
+        with pytest.raises(Locked), store.writing(part) as first:  # noqa: PT012 - at its end
+            first.write(b"123")
+            then = time.time() - STALLED_SECONDS - 60
+            for path in (folder_of(volume, part).lock, folder_of(volume, part).count):
+                os.utime(path, (then, then))
+            with store.writing(part) as second:
+                second.write(b"456")
+
+        assert store.find("bob", part.record.id).is_complete
+
 
 class TestOwners:
     def test_upload_does_not_exist_for_another_owner(self, store: UploadStore) -> None:
@@ -117,6 +133,75 @@ class TestOwners:
             assert path.read_bytes() == b"0123456789"
 
         a_new(store)
+
+    def test_length_can_be_announced_if_the_owner_may_have_no_further_upload(
+        self, volume: Volume, limits: Settings
+    ) -> None:
+        store = UploadStore(volume, limits.model_copy(update={"max_uploads_per_key": 1}))
+        upload = store.create("bob", UploadRecord(id=new_id()))
+
+        assert store.set_length(upload, 5).record.length == 5
+
+    def test_space_of_deleted_parts_counts_until_the_last_part_is_deleted(
+        self, volume: Volume, limits: Settings
+    ) -> None:
+        size = 4 * MiB
+        store = UploadStore(volume, limits.model_copy(update={"upload_quota": 2 * size}))
+        first = store.create("bob", UploadRecord(id=new_id(), length=1, partial=True, start=0))
+        other = store.create(
+            "bob", UploadRecord(id=new_id(), length=size, partial=True, start=1, first=first.record.id)
+        )
+        with store.writing(other) as writer:  # not every file system reserves space
+            writer.write(bytes(size))
+
+        store.remove("bob", other.record.id)
+
+        assert store.left("bob") <= size
+        with pytest.raises(TooLarge):
+            a_new(store, length=2 * size - 1)
+        store.remove("bob", first.record.id)
+        assert store.left("bob") == 2 * size
+
+
+class TestConcatenation:
+    @staticmethod
+    def parts(store: UploadStore) -> tuple[str, str]:
+        """Return the ids of two complete parts that share a file."""
+        first = store.create("bob", UploadRecord(id=new_id(), length=4096, partial=True, start=0))
+        second = UploadRecord(id=new_id(), length=4096, partial=True, start=4096, first=first.record.id)
+        for part in (first, store.create("bob", second)):
+            with store.writing(part) as writer:
+                writer.write(bytes(4096))
+        return first.record.id, second.id
+
+    def test_repeated_request_returns_the_upload_that_shares_its_bytes_with_an_equal_one(
+        self, store: UploadStore
+    ) -> None:
+        store.concatenate("bob", UploadRecord(id=new_id(), parts=self.parts(store)))
+        parts = self.parts(store)
+        whole = store.concatenate("bob", UploadRecord(id=new_id(), parts=parts))
+
+        again = store.concatenate("bob", UploadRecord(id=new_id(), parts=parts))
+
+        assert again.record.id == whole.record.id
+        assert again.is_complete
+
+    def test_refused_request_leaves_no_upload(self, store: UploadStore, volume: Volume) -> None:
+        parts = self.parts(store)
+        with UploadLock(UploadFolder(volume, "bob", parts[0])), pytest.raises(Locked):
+            store.concatenate("bob", UploadRecord(id=new_id(), parts=parts))
+
+        assert folder_names(volume.uploads_of("bob")) == sorted(parts)
+        assert store.concatenate("bob", UploadRecord(id=new_id(), parts=parts)).is_complete
+
+    def test_complete_part_does_not_expire_while_another_one_is_sent(self, store: UploadStore, volume: Volume) -> None:
+        first, _ = self.parts(store)
+        folder = UploadFolder(volume, "bob", first)
+        os.utime(folder.lock, (1.0, 1.0))
+
+        assert list(expire(volume, time.time(), expiry=3600)) == []
+        os.utime(folder.data, (1.0, 1.0))
+        assert list(expire(volume, time.time(), expiry=3600)) == [folder.path]
 
 
 class TestUse:

@@ -440,6 +440,12 @@ class TestBadInput:
         assert send(client, url, 700, CONTENT[700:]).status_code == 204
         assert content_of(volume, url) == CONTENT
 
+    def test_creation_whose_first_bytes_are_refused_leaves_no_upload(self, client: FlaskClient, volume: Volume) -> None:
+        wrong = checksum(b"other")["Upload-Checksum"]
+
+        assert_problem(begin(client, len(CONTENT), CONTENT[:300], Upload_Checksum=wrong), 460, "checksum_mismatch")
+        assert folder_names(volume.uploads_of("_")) == []
+
     def test_damaged_files_concern_their_upload_only(self, client: FlaskClient, volume: Volume) -> None:
         url = created(client)
         part = placed(client, 0, 10, 20)[0]
@@ -476,6 +482,16 @@ class TestLimits:
         created(client, 500)
         client.delete(first, headers=TUS)
         created(client, 1000)
+
+    def test_uploads_without_a_length_keep_the_quota_together(self, settings: Settings) -> None:
+        client = create_app(settings.model_copy(update={"upload_quota": 1500})).test_client()
+        first, second = (created(client, None, Upload_Defer_Length="1") for _ in range(2))
+        assert send(client, first, 0, bytes(1000)).status_code == 204
+
+        problem = assert_problem(send(client, second, 0, bytes(501)), 413, "upload_too_long")
+        assert "GLASSBOX_UPLOAD_QUOTA" in problem["detail"]
+        assert send(client, second, 0, bytes(500)).status_code == 204
+        assert send(client, second, 500, b"", headers={"Upload-Length": "500"}).status_code == 204
 
     def test_number_of_uploads_is_limited(self, settings: Settings) -> None:
         client = create_app(settings.model_copy(update={"max_uploads_per_key": 2})).test_client()
