@@ -108,7 +108,7 @@ def header_name(header: bytes) -> bytes:
 
 
 def pax_values(content: bytes) -> dict[bytes, bytes]:
-    """Parse a pax header, which describes the entry after it; returns nothing if it has no relevant record.
+    """Parse a pax header, which describes the entry after it; returns the records that matter.
 
     That of a sparse file always has the key `SPARSE_NAME`; the value is empty if the file has another header's name.
     """
@@ -117,7 +117,7 @@ def pax_values(content: bytes) -> dict[bytes, bytes]:
     records = dict(_pax_records(content))
     if any(b"sparse" in key or key == b"SCHILY.realsize" for key in records):
         records.setdefault(SPARSE_NAME, b"")
-    return records
+    return {key: value for key, value in records.items() if key in REDEFINES}  # others would add up in memory
 
 
 def _pax_records(content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -11,12 +11,13 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import count
 from threading import BoundedSemaphore
 from typing import Annotated, Self
 from urllib.parse import unquote
 
 from flask import request
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from api.requests.bodies.forms import options_of
 from api.requests.bodies.uploads import Upload, received
@@ -34,6 +35,7 @@ from shared.storage.uploads.store import UploadStore
 from shared.storage.volume import Volume
 
 MOST_ARCHIVES = 100  # of one batch
+RELATIVE = frozenset({".", ".."})
 MOST_DOWNLOADS = 8  # at once in one process of the API: each holds a thread
 
 
@@ -76,13 +78,20 @@ class NamedArchive(BodyReference):
         description="the first part of its rows' paths; by default the last part of the URL, or `archive-1`",
     )
 
+    @field_validator("name")
+    @classmethod
+    def _is_no_relative_path(cls, name: str | None) -> str | None:
+        if name in RELATIVE:
+            raise ValueError("must not be . or .., which have a meaning in paths")
+        return name
+
     def title(self, number: int) -> str:
         """Return the archive's name, by default made of its URL or its number."""
         if self.name is not None:
             return self.name
         path = "" if self.source is None else unquote(redacted(self.source.url).partition("?")[0])
         last = "".join(filter(str.isprintable, path.rstrip("/").rpartition("/")[2]))
-        return last[:255] or f"archive-{number + 1}"
+        return f"archive-{number + 1}" if last in {"", *RELATIVE} else last[:255]
 
 
 class SeveralReferences(BodyReference):
@@ -102,11 +111,14 @@ class SeveralReferences(BodyReference):
         return self
 
     def titles(self) -> list[str]:
-        """Return the names of the archives; a name that occurs again has its number in parentheses."""
+        """Return the names of the archives, each another one: a name that occurs again gets a number in parentheses."""
         titles: list[str] = []
         for number, archive in enumerate(self.archives or ()):
-            title = archive.title(number)
-            titles.append(title if title not in titles else f"{title} ({number + 1})")
+            title = own = archive.title(number)
+            suffixes = count(number + 1)
+            while title in titles:
+                title = f"{own} ({next(suffixes)})"
+            titles.append(title)
         return titles
 
 

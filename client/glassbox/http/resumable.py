@@ -86,6 +86,7 @@ class Uploads:
         sending = _Sending(self, path, state, state_file, on_bytes)
         sending.run()
         if Fingerprint.of(path) != fingerprint:
+            self._abandon(state)
             state_file.remove()
             raise LocalFileError(f"{path} changed while it was sent; nothing was submitted: try again")
         state.id = self._whole(state)

@@ -89,7 +89,10 @@ def _files(root: str, limits: Settings, collector: Collector) -> Iterator[Found]
         with missing_as_error(os.path.join(root, below)):  # noqa: PTH118 - many, and texts are faster
             for own_name in _listed(os.path.join(root, below), limits):  # noqa: PTH118
                 name = below + own_name
-                status = os.lstat(os.path.join(root, name))  # noqa: PTH118
+                try:
+                    status = os.lstat(os.path.join(root, name))  # noqa: PTH118
+                except FileNotFoundError as error:  # another program removes files while they are listed
+                    raise changed(f"{root}/{name}") from error
                 if stat.S_ISDIR(status.st_mode):
                     inner.append(f"{name}/")
                 elif stat.S_ISREG(status.st_mode):

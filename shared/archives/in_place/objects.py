@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,8 @@ def _index_prefix(path: Path, source: PinnedObject, settings: Settings) -> Archi
     ends_at = time.monotonic() + settings.source_seconds
     bucket = source.opened(settings)
     with Collector(path, settings) as collector, source_errors():
-        for page in bucket.pages(source.key):
+        before: list[StoredObject] = []
+        for page in chain(bucket.pages(source.key), [[]]):
             if time.monotonic() > ends_at:
                 raise Unavailable(
                     "source_unavailable",
@@ -93,16 +95,22 @@ def _index_prefix(path: Path, source: PinnedObject, settings: Settings) -> Archi
                     " (GLASSBOX_SOURCE_SECONDS); name a longer prefix",
                     60,
                 )
-            _collect(page, len(source.key), collector, settings)
+            _collect(before, page[:1], len(source.key), collector, settings)
+            before = page
         return collector.build_index(Kind.OBJECTS)
 
 
-def _collect(page: list[StoredObject], skipped: int, collector: Collector, limits: Settings) -> None:
-    """Collect the objects of a page, without the first `skipped` characters of their keys."""
+def _collect(
+    page: list[StoredObject], following: list[StoredObject], skipped: int, collector: Collector, limits: Settings
+) -> None:
+    """Collect the objects of a page, without the first `skipped` characters of their keys.
+
+    following: the object after them, if there is one.
+    """
     found = []
-    for each in page:
+    for each, after in zip(page, [*page[1:], *following, None], strict=False):
         name = each.key[skipped:]
-        if each.size == 0 and "." not in name.rpartition("/")[2]:  # a folder that a console has created
+        if each.size == 0 and _is_folder(each, after):
             collector.skip(SPECIAL_ENTRY, name)
         else:
             found.append((name, each))
@@ -120,6 +128,12 @@ def _collect(page: list[StoredObject], skipped: int, collector: Collector, limit
     )
     enforce([Rule(too_long(encoded, limits), Invalid, "archive_path", f"{long}; shorten it")], names, reasons, bad_name)
     collector.add(entries, encoded, reasons, [each.etag.encode() for _, each in found])
+
+
+def _is_folder(empty: StoredObject, after: StoredObject | None) -> bool:
+    """Return whether an object without content is a folder that a console has created. Its key lacks the last slash."""
+    own_name = empty.key.rpartition("/")[2]
+    return "." not in own_name or (after is not None and after.key.startswith(f"{empty.key}/"))
 
 
 class ObjectEntries:

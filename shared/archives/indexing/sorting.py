@@ -42,14 +42,20 @@ class ExternalSort:
             self._store()
 
     def chunks(self) -> Iterator[NDArray[np.void]]:
-        """Yield all rows in order, in chunks; rows with equal keys are in the same chunk."""
+        """Yield all rows in order, in chunks. Rows with equal keys are in the same chunk, unless they are many.
+
+        Then they are in chunks of their own, of which the first has many.
+        """
         if self._file is None:
             if self._waiting_rows:
                 yield self._sorted_rows()
             return
         self._store()
         places = [0] * len(self._runs)
-        for splitter in self._splitters():
+        for splitter, is_one_key in self._splitters():
+            if is_one_key:
+                yield from self._equal(places, splitter)
+                continue
             parts = [self._taken(number, places, splitter) for number in range(len(self._runs))]
             rows = np.concatenate(parts)
             if len(rows):
@@ -75,11 +81,30 @@ class ExternalSort:
         self._runs.append(StoredArray(self._file, offset, len(rows), self._dtype))
         self._samples.append(rows["key"][::SAMPLE].copy())
 
-    def _splitters(self) -> list[int | None]:
-        """Return the keys at which chunks end, exclusive, and None for the end of the last one."""
+    def _splitters(self) -> Iterator[tuple[int | None, bool]]:
+        """Yield the keys at which chunks end, exclusive, and None for the end of the last one.
+
+        With each, yield whether the rows before it, from the splitter before on, all have the same key.
+        """
         samples = np.sort(np.concatenate(self._samples))
         step = max(1, self._run // SAMPLE)
-        return [*dict.fromkeys(samples[step::step].tolist()), None]
+        keys, counts = np.unique(samples[step::step], return_counts=True)
+        for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
+            yield key, False
+            if count > 1:
+                yield (None if key == np.iinfo(keys.dtype).max else key + 1), True
+        yield None, False
+
+    def _equal(self, places: list[int], splitter: int | None) -> Iterator[NDArray[np.void]]:
+        """Yield the rows up to the splitter, which all have the same key, without all of them in memory."""
+        rows = np.empty(0, self._dtype)
+        for number in range(len(self._runs)):
+            rows = np.concatenate([rows, self._taken(number, places, splitter)])
+            if len(rows) >= self._run:
+                yield rows
+                rows = rows[:0]
+        if len(rows):
+            yield rows
 
     def _taken(self, number: int, places: list[int], splitter: int | None) -> NDArray[np.void]:
         """Return a run's rows from its place up to the splitter, and move the place."""

@@ -16,6 +16,8 @@ from shared.results.shard import error_blocks
 
 GROUP_ROWS = 65_536  # the most rows of a row group; large groups make the file small and fast to read
 GROUP_VALUES = 131_072  # the most labels and probabilities of a row group, which are Python objects in memory
+GROUP_CHARACTERS = 16 * 1024 * 1024  # the characters after which a row group ends: a path may have 4,096
+CHECKED_ROWS = 1024  # whose characters are counted together
 
 KINDS: dict[str, Kind] = {"path": "text", "label": "repeated text", "confidence": "float", "code": "repeated text"}
 
@@ -40,13 +42,23 @@ def errors_as_parquet(shards: Iterable[Path]) -> Iterator[bytes]:
     return _file(ERROR_COLUMNS, errors, GROUP_ROWS)
 
 
+def _next_group(rows: Iterator[list[Any]], size: int) -> list[list[Any]]:
+    """Return the next rows, at most `size`; fewer if their texts are long."""
+    group: list[list[Any]] = []
+    characters = 0
+    while characters < GROUP_CHARACTERS and (more := list(islice(rows, min(CHECKED_ROWS, size - len(group))))):
+        group += more
+        characters += sum(len(value) for row in more for value in row if isinstance(value, str))
+    return group
+
+
 def _file(names: Sequence[str], rows: Iterator[list[Any]], size: int) -> Iterator[bytes]:
     """Yield a file with these columns, `size` rows in each row group."""
     file = ParquetFile([Column(name, KINDS.get(name.split("_")[0], "text")) for name in names])
     yield file.head
     while True:
         with one_group:
-            group = list(islice(rows, size))
+            group = _next_group(rows, size)
             content = file.group(list(zip(*group, strict=True))) if group else b""
             del group  # while the client reads the bytes, another download has the memory
         if not content:

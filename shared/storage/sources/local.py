@@ -151,7 +151,9 @@ def path_in(url: str) -> str:
     if parts.query or parts.fragment or "?" in url or "#" in url:
         raise ValueError("must have no query and no fragment: write ? as %3F and # as %23")
     raw = unquote_to_bytes(parts.path)
-    if b"\0" in raw or not raw.startswith(b"/"):
+    if b"\0" in raw:
+        raise ValueError("must have a path without NUL")
+    if not raw.startswith(b"/"):
         raise ValueError("must have an absolute path: file:///folder/file")
     if b".." in raw.split(b"/"):
         raise ValueError("must have a path without ..")

@@ -14,6 +14,7 @@ from glassbox import Client, GlassboxError, LocalFileError, NotReachable, Retrie
 from glassbox.http import resumable
 from glassbox.records.uploads import Upload
 
+from shared.storage.uploads.folder import folder_names
 from shared.storage.volume import Volume
 from tests.support.servers.api_server import ApiServer, running_api
 from tests.support.servers.redis_server import RedisServer
@@ -123,7 +124,9 @@ def test_another_process_continues_an_interrupted_upload(
     assert 0 < received < size
 
 
-def test_file_that_changes_meanwhile_is_not_submitted(client: Client, file: Path, tmp_path: Path) -> None:
+def test_file_that_changes_meanwhile_is_not_submitted(client: Client, folder: Path, file: Path, tmp_path: Path) -> None:
+    before = set(folder_names(Volume(folder / "volume").uploads_of("_")))
+
     def change(done: int, total: int) -> None:
         if done == total:
             file.write_bytes(b"x" * total)
@@ -131,3 +134,4 @@ def test_file_that_changes_meanwhile_is_not_submitted(client: Client, file: Path
     with pytest.raises(LocalFileError, match="changed while it was sent"):
         client.uploads.send(file, on_bytes=change)
     assert states(tmp_path) == []
+    assert set(folder_names(Volume(folder / "volume").uploads_of("_"))) == before  # nothing counts against the quota

@@ -45,10 +45,22 @@ class TestExternalSort:
         assert together["key"].tolist() == sorted(keys.tolist())
         assert keys[together["entry"]].tolist() == together["key"].tolist()
         assert sorted(together["entry"].tolist()) == list(range(count))
-        assert all(before["key"][-1] < after["key"][0] for before, after in pairwise(chunks))
+        for before, after in pairwise(chunks):
+            assert before["key"][-1] < after["key"][0] or (len(before) >= sorting.RUN and len(set(before["key"])) == 1)
         assert count < 500 or len(chunks) > 9
         rows.discard()
         assert list(tmp_path.iterdir()) == []
+
+    def test_rows_of_a_single_key_are_not_all_in_memory(self, tmp_path: Path) -> None:
+        rows = ExternalSort(ROWS, tmp_path / "rows")
+        keys = np.array([1, *[2**64 - 1] * 500], np.uint64)
+        for start in range(0, len(keys), 3):
+            rows.add(key=keys[start : start + 3], entry=range(start, min(start + 3, len(keys))))
+
+        chunks = list(rows.chunks())
+
+        assert np.concatenate(chunks)["entry"].tolist() == list(range(len(keys)))
+        assert max(map(len, chunks)) < 4 * sorting.RUN
 
 
 def reversed_directory(count: int) -> bytes:

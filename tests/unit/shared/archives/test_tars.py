@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.archives import tar
-from shared.archives.tar import LONGEST_EXTENSION
+from shared.archives.tar import LONGEST_EXTENSION, pax_values
 from shared.errors import GlassboxError, Invalid, Malformed, TooLarge, UnsupportedType
 from shared.runtime.settings import MiB
 from tests.support.data.tars import BLOCK, END, member, pax, pax_record, tar_of
@@ -135,6 +135,10 @@ class TestAccepting:
         upload = pax({"path": "ä.png", "mtime": "1.5"}) + member("a.png") + member("b.png") + END
 
         assert uploads.names(upload) == ["ä.png", "b.png"]
+
+    def test_records_that_do_not_matter_are_not_kept(self) -> None:
+        """Headers before an entry add up: each could have a megabyte under keys of its own."""
+        assert pax_values(pax_record("path", "a.png") + pax_record("comment", "x" * 1000)) == {b"path": b"a.png"}
 
     def test_a_global_header_with_irrelevant_records_is_ignored(self, uploads: Uploads) -> None:
         assert uploads.names(tar_of({"a.png": b""}, tarfile.PAX_FORMAT, pax_headers={"comment": "from git"})) == [

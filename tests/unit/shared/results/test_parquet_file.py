@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pyarrow
 import pytest
 from pyarrow import parquet
 
+from shared.results.chosen_rows import ChosenRows
+from shared.results.formats import parquet as formats
 from shared.results.formats.parquet_file import Column, ParquetFile
+from shared.results.shard import Shard
 
 COLUMNS = [Column("path", "text"), Column("label", "repeated text"), Column("confidence", "float")]
 
@@ -59,3 +63,17 @@ def test_same_rows_give_the_same_bytes() -> None:
     groups: list[list[list[object]]] = [[["a.png", "b.png"], ["7", "7"], [0.5, 0.25]]]
 
     assert written(groups) == written(groups)
+
+
+def test_row_groups_of_long_paths_have_fewer_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(formats, "GROUP_CHARACTERS", 50_000)
+    monkeypatch.setattr(formats, "CHECKED_ROWS", 10)
+    end = '", "label": "7", "confidence": 0.5, "top": [{"label": "7", "probability": 0.5}]}\n'
+    rows = [f'{{"path": "{number:01000}{end}' for number in range(120)]
+    shard = tmp_path / "shard"
+    shard.write_bytes(b"".join(Shard.of(rows, [], 1000).parts()))
+
+    file = parquet.ParquetFile(io.BytesIO(b"".join(formats.as_parquet(ChosenRows([shard]), 1))))
+
+    assert [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)] == [50, 50, 20]
+    assert file.read()["path"].to_pylist() == [f"{number:01000}" for number in range(120)]

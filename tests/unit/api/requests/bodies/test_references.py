@@ -196,13 +196,17 @@ class TestSeveralArchives:
         self, client: FlaskClient, model: ModelVersion, imports: Path
     ) -> None:
         one = source(imports, "images.zip")
-        archives = [one, one, {**one, "name": "Montag"}]
+        archives = [one, one, {**one, "name": "Montag"}, {**one, "name": "images.zip (5)"}, one]
 
         request = posted(client, f"/v1/batch-jobs?model={model.model}", {"archives": archives})["request"]
 
-        assert [archive["name"] for archive in request["archives"]] == ["images.zip", "images.zip (2)", "Montag"]
+        names = ["images.zip", "images.zip (2)", "Montag", "images.zip (5)", "images.zip (6)"]
+        assert [archive["name"] for archive in request["archives"]] == names
 
-    @pytest.mark.parametrize("archives", [[], [{}], [{"source": {"url": "file:///a.zip"}, "name": "a/b"}], "a.zip"])
+    @pytest.mark.parametrize(
+        "archives",
+        [[], [{}], *([{"source": {"url": "file:///a.zip"}, "name": name}] for name in ("a/b", "..")), "a.zip"],
+    )
     def test_a_wrong_list_of_archives_is_refused(self, client: FlaskClient, model: ModelVersion, archives: Any) -> None:
         problem = client.post(f"/v1/batch-jobs?model={model.model}", json={"archives": archives})
 

@@ -12,7 +12,7 @@ from shared.archives import ArchiveIndex
 from shared.jobs import Job, State
 from shared.registry import ModelVersion
 from shared.runtime.settings import Settings
-from shared.storage.objects.bucket import Bucket
+from shared.storage.objects.bucket import Bucket, StoredObject
 from shared.storage.volume import Volume
 from tests.support.data.archives import zip_of
 from tests.support.data.files import files_below
@@ -96,6 +96,20 @@ def test_batch_has_the_rows_of_an_upload_and_copies_nothing(
     assert not volume.archive(job.id).exists()
     assert files_below(volume.incoming) == []
     assert client.get(f"/v1/jobs/{job.id}/images").status_code == 200
+
+
+@pytest.mark.parametrize("page", [1000, 1])
+def test_folders_of_a_console_are_no_images(
+    client: FlaskClient, model: ModelVersion, page: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = {"v1.0": 0, "v1.0/a.png": 9, "x.png": 0}
+    found = [StoredObject(f"console/{name}", size, '"x"') for name, size in listed.items()]
+    monkeypatch.setattr(Bucket, "pages", lambda *_: (found[start : start + page] for start in range(0, 3, page)))
+
+    content = posted(client, f"/v1/batch-jobs?model={model.model}", source("console/"))
+
+    assert content["progress"]["total"] == 2
+    assert content["skipped"]["special_entry"]["names"] == ["v1.0"]
 
 
 def test_objects_and_prefixes_are_archives_of_one_batch(
