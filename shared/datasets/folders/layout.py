@@ -21,9 +21,11 @@ from shared.datasets.duplicates import Fingerprints, split_mask
 from shared.datasets.folders.split_checks import (
     EXPECTED,
     doubts_about_classes,
+    is_wrapper,
     listed,
     part_at,
     refuse_bare,
+    refuse_combined,
     refuse_incomplete,
     refuse_mixed,
     refuse_several_sets,
@@ -169,11 +171,12 @@ def _splits(paths: Sequence[str], start: int) -> Splits:
     """Return the splits of paths below their common folders, which have the length `start`."""
     tops = [part_at(path, start) for path in paths]
     if roles := _roles_of_splits(set(tops), paths):
-        inner = {top: _repeated(top, start, paths) for top in roles}
+        inner = {top: _length_of_wrapper(top, start, paths) for top in roles}
         starts = [start + len(top) + 1 + inner[top] for top in tops]
         refuse_bare(paths, tops, starts)
         return _splits_of(tops, roles, starts)
     refuse_mixed(paths, tops, start)
+    refuse_combined(tops)
     seconds = list(starmap(part_at, zip(paths, (start + len(top) + 1 for top in tops), strict=True)))
     roles = roles_of(set(seconds))
     if roles and is_divided(roles):  # <class>/train/…, <class>/test/…
@@ -203,15 +206,12 @@ def _roles_of_splits(tops: set[str], paths: Sequence[str]) -> dict[str, Role] | 
     return roles
 
 
-def _repeated(top: str, start: int, paths: Sequence[str]) -> int:
-    """Return the length of a second folder with the name of the split, as in `train/train/<class>/…`, or 0."""
+def _length_of_wrapper(top: str, start: int, paths: Sequence[str]) -> int:
+    """Return the length of the folder between a split and its class folders, as in `train/train/<class>/…`, or 0."""
     prefix = f"{top}/"
-    inside = [path for path in paths if path.startswith(prefix, start)]
-    inner = part_at(inside[0], start + len(prefix))
-    repeated = inner.casefold() == top.casefold() and all(
-        path.startswith(f"{inner}/", start + len(prefix)) for path in inside
-    )
-    return len(inner) + 1 if repeated else 0
+    within = start + len(prefix)
+    inside = {part_at(path, within) for path in paths if path.startswith(prefix, start)}
+    return len(next(iter(inside))) + 1 if is_wrapper(inside, top) else 0
 
 
 def _classes(paths: Sequence[str], splits: Splits, max_classes: int, least: int) -> tuple[tuple[str, ...], Labels]:

@@ -5,12 +5,13 @@ Paths are sorted. `tops` are the folders below the common folders of all paths, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from shared.archives.entries import shown
-from shared.datasets.folders.split_names import NUMBERS, is_divided, role_of, roles_of
+from shared.datasets.folders.split_names import NUMBERS, Role, is_divided, plain_rest, role_of, roles_of
 from shared.errors import Invalid
 
+WRAPPERS = frozenset("images image imgs img data classes class pictures photos jpegimages".split())  # noqa: SIM905
 EXPECTED = "the archive must hold train/<class>/… and test/<class>/…, or <class>/… alone, and nothing else"
 
 
@@ -20,10 +21,16 @@ def refuse_bare(paths: Sequence[str], tops: Sequence[str], starts: Sequence[int]
     labelled = {top for path, top, at in zip(paths, tops, starts, strict=True) if "/" in path[at:]}
     for top, path in bare.items():
         if top not in labelled:
+            stated = role_of(top)
+            remedy = (
+                "Put the images of each class into a folder of its own"
+                if stated and stated[0] is Role.TRAIN
+                else "Leave this folder out: without a test split, some of the images for training are set aside"
+            )
             raise Invalid(
                 "dataset_layout",
                 f"{shown(path)} is not in a class folder: no image in {shown(top)} is, so their classes are unknown."
-                " Leave this folder out: without a test split, some of the images for training are set aside",
+                f" {remedy}",
             )
 
 
@@ -42,6 +49,10 @@ def refuse_mixed(paths: Sequence[str], tops: Sequence[str], start: int) -> None:
         if not top:
             return  # a file beside the folders; the layout names it
         inside.setdefault(top, set()).add(part_at(path, start + len(top) + 1))
+    for top in {top for top in inside if is_wrapper(inside[top], top)}:  # seg_train/seg_train/<class>
+        wrapped = (path for path, other in zip(paths, tops, strict=True) if other == top)
+        within = start + len(top) + 1 + len(next(iter(inside[top]))) + 1
+        inside[top] = {part_at(path, within) for path in wrapped}
     for top in sorted(stated):
         has_classes = len(inside[top]) > 1 and "" not in inside[top]
         others = {
@@ -50,11 +61,33 @@ def refuse_mixed(paths: Sequence[str], tops: Sequence[str], start: int) -> None:
             if other != top and ((inside[top] & inside[other]) - {""} or (has_classes and inside[other] == {""}))
         }
         if others:
-            named = sorted(set(inside) - stated) or sorted(others)
+            named = (sorted(others - stated) or sorted(set(inside) - stated) or sorted(others))[0]
+            remedy = (
+                "Give both the same name around train, test or validation"
+                if named in stated
+                else f"Rename {shown(named)} to train, test or validation"
+            )
             raise Invalid(
                 "dataset_layout",
-                f"the folder {shown(named[0])} is beside {shown(top)}, which is a split by its name and its class"
-                f" folders: {EXPECTED}. Rename {shown(named[0])} to train, test or validation, or leave it out",
+                f"the folder {shown(named)} is beside {shown(top)}, which is a split by its name and its class"
+                f" folders: {EXPECTED}. {remedy}, or leave {shown(named)} out",
+            )
+
+
+def refuse_combined(tops: Sequence[str]) -> None:
+    """Raise `Invalid` for folders that are a class and a split at once: `trainA`, `trainB`, `testA` and `testB`."""
+    by_class: dict[str, dict[Role, str]] = {}
+    for top in sorted(set(tops)):
+        if (stated := role_of(top)) and (name := plain_rest(stated[1])):
+            by_class.setdefault(name, {}).setdefault(stated[0], top)
+    for name, folders in by_class.items():
+        if Role.TRAIN in folders and len(folders) > 1:
+            train, other = folders.pop(Role.TRAIN), min(folders)
+            raise Invalid(
+                "dataset_layout",
+                f"the folders {shown(train)} and {shown(folders[other])} are splits of one class by their names:"
+                f" rename them to train/{name}/ and {other}/{name}/, and the others likewise. Each would be a class"
+                " otherwise",
             )
 
 
@@ -120,6 +153,14 @@ def doubts_about_classes(tops: Sequence[str], seconds: Sequence[str]) -> tuple[s
             " test, or remove them"
         )
     return tuple(doubts)
+
+
+def is_wrapper(folders: Collection[str], top: str) -> bool:
+    """Return whether the only folder in a split holds its class folders: `train/train/<class>`, `train/images/<class>`.
+
+    folders: the names of the folders in the split `top`; empty for a file.
+    """
+    return len(folders) == 1 and next(iter(folders)).casefold() in {top.casefold(), *WRAPPERS}
 
 
 def part_at(path: str, start: int) -> str:
