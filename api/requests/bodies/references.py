@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Annotated, Self
 from urllib.parse import unquote
@@ -23,6 +24,8 @@ from api.requests.bodies.forms import options_of
 from api.requests.bodies.uploads import Upload, received
 from api.requests.validation import RequestModel, from_json
 from shared.archives.in_place.objects import is_read_in_place
+from shared.archives.tar import BLOCK as TAR_BLOCK
+from shared.archives.tar import END, is_tar
 from shared.errors import FieldError, GlassboxError, Invalid, Unavailable
 from shared.runtime.settings import Settings
 from shared.storage import durable
@@ -244,8 +247,10 @@ class Bodies:
             allow_private=settings.source_allow_private,
         )
         with self._one_download(), _of_the_field():
-            path = download_kept(url, self._owner(), folder, limits)
+            path, is_certain = download_kept(url, self._owner(), folder, limits)
         try:
+            if not is_certain:
+                _check_end(path, url)
             yield Upload(path, options, url=redacted(url))
         finally:
             path.unlink(missing_ok=True)
@@ -264,6 +269,23 @@ class Bodies:
             yield Upload(link, options, pinned, url)
         finally:
             link.unlink(missing_ok=True)
+
+
+def _check_end(path: Path, url: str) -> None:
+    """Raise `Unavailable` for a tar without its end mark: the connection may have ended before its last entries.
+
+    Other archives show that their end is missing.
+    """
+    with path.open("rb") as file:
+        if not is_tar(file.read(TAR_BLOCK)):
+            return
+        file.seek(-TAR_BLOCK, os.SEEK_END)
+        if file.read() != END:
+            detail = (
+                f"{redacted(url)} is perhaps not complete: the server states no length, and the tar has no end"
+                " mark; try again, or name a file whose server states its length"
+            )
+            raise Unavailable("source_unavailable", detail, 60)
 
 
 def _texts(reference: BodyReference) -> dict[str, str]:

@@ -86,7 +86,8 @@ def download(url: str, file: IO[bytes], limits: DownloadLimits) -> None:
 class Download:
     """A download, and the part of it that is done.
 
-    pinned: called when a response with the whole content begins, if what arrived is kept for a later request.
+    is_certain: whether the end of the last response shows that it is whole: it had a length, or chunks. pinned: called
+    when a response with the whole content begins, if what arrived is kept for a later request.
     """
 
     url: str
@@ -96,6 +97,7 @@ class Download:
     length: int | None = None  # of the whole content, if the server states it
     validator: str | None = None  # the strong ETag, or the time of the last change
     ended: bool = False
+    is_certain: bool = True
     pinned: Callable[[Download], None] | None = None
     ends_at: float = field(init=False)
 
@@ -211,6 +213,7 @@ class Download:
             self._begin(headers)
         if headers.get("Content-Encoding", "identity").strip().lower() not in {"identity", ""}:
             self._refuse(f"the server sends it with the Content-Encoding {headers['Content-Encoding'][:40]!r}")
+        self.is_certain = self.length is not None or (status == 200 and response.chunked)
         self._write(response)
 
     def _begin(self, headers: Headers) -> None:

@@ -14,7 +14,7 @@ import logging
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from shared.errors import Conflict, Unavailable
 from shared.storage import durable
@@ -26,8 +26,15 @@ MOST_KEPT = 8
 SUFFIX = "-download"
 
 
-def download_kept(url: str, owner: str, folder: Path, limits: DownloadLimits) -> Path:
-    """Download the URL into a new file in the folder, and return its path; continue what an earlier call has begun.
+class Downloaded(NamedTuple):
+    """A downloaded file, and whether it is certain that it is whole."""
+
+    path: Path
+    is_certain: bool
+
+
+def download_kept(url: str, owner: str, folder: Path, limits: DownloadLimits) -> Downloaded:
+    """Download the URL into a new file in the folder; continue what an earlier call has begun.
 
     owner: the name of the key; only its requests continue each other. Raises what `download` raises.
     """
@@ -41,7 +48,7 @@ def download_kept(url: str, owner: str, folder: Path, limits: DownloadLimits) ->
         return _download_apart(url, folder, limits)
     with file:
         try:
-            _run(url, path, file, limits)
+            download = _run(url, path, file, limits)
             with durable.translated_errors():
                 file.flush()
                 os.fsync(file.fileno())
@@ -56,14 +63,15 @@ def download_kept(url: str, owner: str, folder: Path, limits: DownloadLimits) ->
             described(path).unlink(missing_ok=True)
             raise
     described(path).unlink(missing_ok=True)
-    return complete
+    return Downloaded(complete, download.is_certain)
 
 
-def _download_apart(url: str, folder: Path, limits: DownloadLimits) -> Path:
+def _download_apart(url: str, folder: Path, limits: DownloadLimits) -> Downloaded:
     path = durable.temporary_beside(folder / "source")
     with durable.fsynced(path) as file:
-        Download(url, file, limits).run()
-    return path
+        download = Download(url, file, limits)
+        download.run()
+    return Downloaded(path, download.is_certain)
 
 
 def described(path: Path) -> Path:
@@ -71,18 +79,21 @@ def described(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
-def _run(url: str, path: Path, file: IO[bytes], limits: DownloadLimits) -> None:
+def _run(url: str, path: Path, file: IO[bytes], limits: DownloadLimits) -> Download:
     """Continue the download; if its content has changed since the earlier request, begin again."""
     done, length, validator = _found(path, file)
     if done:
         log.info("the download of %s continues after %d bytes", redacted(url), done)
+        download = _download(url, path, file, limits, done, length, validator)
         try:
-            _download(url, path, file, limits, done, length, validator).run()
+            download.run()
         except Conflict as error:
             log.info("the download begins again: %s", error.detail)
         else:
-            return
-    _download(url, path, file, limits).run()
+            return download
+    download = _download(url, path, file, limits)
+    download.run()
+    return download
 
 
 def _download(

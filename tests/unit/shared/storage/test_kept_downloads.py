@@ -39,7 +39,7 @@ def interrupted(server: Scripted, folder: Path, owner: str = "bob") -> Unavailab
 
 
 def fetched(server: Scripted, folder: Path, owner: str = "bob") -> bytes:
-    path = download_kept(f"{server.url}/images.zip", owner, folder, LIMITS)
+    path, _ = download_kept(f"{server.url}/images.zip", owner, folder, LIMITS)
     found = path.read_bytes()
     path.unlink()
     assert list(folder.iterdir()) == []
@@ -107,7 +107,7 @@ def test_two_requests_at_once_download_apart(tmp_path: Path) -> None:
         (kept_file,) = tmp_path.glob("*-download")
         with kept_file.open("rb") as other:
             fcntl.flock(other, fcntl.LOCK_EX)
-            path = download_kept(f"{server.url}/images.zip", "bob", tmp_path, LIMITS)
+            path, _ = download_kept(f"{server.url}/images.zip", "bob", tmp_path, LIMITS)
             assert path.read_bytes() == BODY
             path.unlink()
         assert fetched(server, tmp_path) == BODY

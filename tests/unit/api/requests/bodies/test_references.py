@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,12 @@ from tests.support.data.archives import zip_of
 from tests.support.data.files import files_below, left_behind
 from tests.support.data.images import png
 from tests.support.data.npz import easy_arrays, easy_images, npy, npz
-from tests.support.data.tars import gzip_of, tar_of
+from tests.support.data.tars import BLOCK, gzip_of, tar_of
 from tests.support.objects.batches import Batches
 from tests.support.objects.bench import WorkBench
 from tests.support.problems import assert_problem, pointers
+from tests.support.servers.scripted import Reply, scripted
 from tests.support.servers.scripted import content as reply
-from tests.support.servers.scripted import scripted
 
 IMAGES, LABELS = easy_images(12, seed=3)
 FILES = {f"c{label}/{number}.png": png(image) for number, (image, label) in enumerate(zip(IMAGES, LABELS, strict=True))}
@@ -296,6 +297,29 @@ class TestDownloads:
             made = posted(client, "/v1/datasets?name=pets", {"source": {"url": f"{server.url}/pets.zip"}})
         uploaded = client.post("/v1/datasets?name=pets", data=zip_of(FILES)).get_json()
         assert uploaded["id"] == made["id"]
+
+    def test_a_tar_that_a_connection_without_a_length_cuts_is_refused(
+        self, client: FlaskClient, model: ModelVersion, volume: Volume
+    ) -> None:
+        """Its first entries alone are a tar, too."""
+        whole = tar_of(FILES)
+        cut = 4 * BLOCK  # two headers and two small files
+
+        def without_length(body: bytes) -> Reply:
+            def reply(handler: BaseHTTPRequestHandler) -> None:
+                handler.send_response(200)
+                handler.end_headers()
+                handler.wfile.write(body)
+                handler.close_connection = True
+
+            return reply
+
+        with scripted(without_length(whole[:cut]), without_length(whole)) as server:
+            path, body = f"/v1/batch-jobs?model={model.model}", {"source": {"url": f"{server.url}/images.tar"}}
+            problem = assert_problem(client.post(path, json=body), 503, "source_unavailable")
+            assert "states no length" in problem["detail"]
+            assert files_below(volume.incoming) == []
+            assert posted(client, path, body)["progress"]["total"] == len(FILES)
 
     def test_errors_name_the_field_and_leave_no_file(self, client: FlaskClient, volume: Volume) -> None:
         with scripted(reply(b"", 403)) as server:
