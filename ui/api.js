@@ -1,10 +1,15 @@
 /** The HTTP API: keys, errors, pages. The only module that sends requests; `first.js` has sent the page's first ones. */
 
+import { awaited } from "./waiting.js";
+
 const KEY = "glassbox.key";
 /** @type {Map<string, Promise<Response>>} */
 const answers = /** @type {any} */ (window).answers ?? new Map();
 let pages = 0;
-document.addEventListener("pagechange", () => pages++ && answers.clear());
+document.addEventListener("pagechange", () => {
+  if (pages++) answers.clear();
+  if (!known) access = null; // another request may be answered
+});
 
 /** @typedef {{pointer?: string, parameter?: string, detail: string}} FieldError */
 /**
@@ -44,7 +49,7 @@ export function key() {
 export function setKey(value, { remember = false } = {}) {
   for (const store of [sessionStorage, localStorage]) store.removeItem(KEY);
   if (value) (remember ? localStorage : sessionStorage).setItem(KEY, value);
-  access = null;
+  [access, known] = [null, false];
   document.dispatchEvent(new Event("keychange"));
 }
 
@@ -57,10 +62,14 @@ export function keyHeader() {
 /** @typedef {{key_required: boolean, key: string | null, scopes: string[]}} Access */
 /** @type {Promise<Access> | null} */
 let access = null;
+let known = false;
 
 /** Return what the key allows. @returns {Promise<Access>} */
 export function me() {
-  access ??= get("/v1/me").catch((error) => {
+  access ??= get("/v1/me").then((found) => {
+    known = true;
+    return found;
+  }, (error) => {
     access = null;
     throw error;
   });
@@ -73,14 +82,13 @@ export async function may(scope) {
 }
 
 /** Read JSON. @param {string} path @param {RequestOptions} [options] @returns {Promise<any>} */
-export async function get(path, options = {}) {
-  return (await respond("GET", path, undefined, options)).json();
+export function get(path, options = {}) {
+  return respond("GET", path, undefined, options, (response) => response.json());
 }
 
 /** Read JSON and its headers. @param {string} path @param {RequestOptions} [options] */
-export async function getWithHeaders(path, options = {}) {
-  const response = await respond("GET", path, undefined, options);
-  return { document: await response.json(), headers: response.headers };
+export function getWithHeaders(path, options = {}) {
+  return respond("GET", path, undefined, options, async (response) => ({ document: await response.json(), headers: response.headers }));
 }
 
 /**
@@ -106,7 +114,7 @@ export async function* items(path, query = {}, signal) {
 
 /** Read the lines of JSON of a response as they come. A loop that ends early ends the response. @param {string} path @param {RequestOptions} [options] */
 export async function* lines(path, options = {}) {
-  const response = await respond("GET", path, undefined, options);
+  const response = await respond("GET", path, undefined, options, async (found) => found);
   const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
   const decoder = new TextDecoder();
   let rest = "";
@@ -124,10 +132,10 @@ export async function* lines(path, options = {}) {
 }
 
 /** Read bytes. @param {string} path @param {RequestOptions & {method?: string, body?: object}} [options] `body`: JSON */
-export async function bytes(path, { method = "GET", body, headers, ...options } = {}) {
+export function bytes(path, { method = "GET", body, headers, ...options } = {}) {
   const json = body && { "Content-Type": "application/json" };
-  const response = await respond(method, path, body && JSON.stringify(body), { ...options, headers: { ...json, ...headers } });
-  return { bytes: new Uint8Array(await response.arrayBuffer()), headers: response.headers };
+  return respond(method, path, body && JSON.stringify(body), { ...options, headers: { ...json, ...headers } },
+    async (response) => ({ bytes: new Uint8Array(await response.arrayBuffer()), headers: response.headers }));
 }
 
 /** The header with which a request that is sent twice counts once. */
@@ -143,14 +151,15 @@ export function onceHeader() {
  * @param {RequestOptions & {idempotent?: boolean}} [options]
  * @returns {Promise<any>} JSON, or null if the answer has no body
  */
-export async function send(method, path, body = null, { idempotent = false, headers = {}, ...options } = {}) {
+export function send(method, path, body = null, { idempotent = false, headers = {}, ...options } = {}) {
   const isJson = body !== null && !(body instanceof FormData) && !(body instanceof Blob);
-  const response = await respond(method, path, isJson ? JSON.stringify(body) : body, {
+  return respond(method, path, isJson ? JSON.stringify(body) : body, {
     ...options,
     headers: { ...(isJson ? { "Content-Type": "application/json" } : null), ...(idempotent ? onceHeader() : null), ...headers },
+  }, async (response) => {
+    const text = await response.text();
+    return text ? JSON.parse(text) : null;
   });
-  const text = await response.text();
-  return text ? JSON.parse(text) : null;
 }
 
 /**
@@ -181,8 +190,7 @@ export function upload(method, path, body, { query, headers = {}, signal, onprog
 
 /** Save a response as a file; a link cannot carry the key. @param {string} path @param {string} filename @param {RequestOptions} [options] */
 export async function download(path, filename, options = {}) {
-  const response = await respond("GET", path, undefined, options);
-  saveBlob(await response.blob(), filename);
+  saveBlob(await respond("GET", path, undefined, options, (response) => response.blob()), filename);
 }
 
 /** @param {Blob} blob @param {string} filename */
@@ -196,31 +204,35 @@ export function saveBlob(blob, filename) {
 }
 
 /**
+ * @template T
  * @param {string} method
  * @param {string} path
  * @param {BodyInit | null | undefined} body
  * @param {RequestOptions} options
+ * @param {(response: Response) => Promise<T>} read
+ * @returns {Promise<T>}
  */
-async function respond(method, path, body, { query, headers, signal, keepalive }) {
-  /** @type {Response} */
-  let response;
-  try {
-    const url = address(path, query);
-    const answer = method === "GET" && !headers ? answers.get(url) : undefined;
-    answers.delete(url);
-    response = await (answer ?? fetch(url, {
+async function respond(method, path, body, { query, headers, signal, keepalive }, read) {
+  const url = address(path, query);
+  const answer = method === "GET" && !headers ? answers.get(url) : undefined;
+  answers.delete(url);
+  async function answered() {
+    const response = await (answer ?? fetch(url, {
       method,
       body,
       signal,
       keepalive,
       headers: { Accept: "application/json", ...keyHeader(), ...headers },
     }));
-  } catch (error) {
-    if (signal?.aborted) throw error;
-    throw unreachable();
+    if (response.ok) return read(response);
+    throw problem(response.status, document_(await response.text()), response.headers.get("Retry-After"));
   }
-  if (response.ok) return response;
-  throw problem(response.status, document_(await response.text()), response.headers.get("Retry-After"));
+  try {
+    return await awaited(`${method} ${path}`, answered());
+  } catch (error) {
+    if (error instanceof Problem || signal?.aborted) throw error;
+    throw unreachable(); // or the answer was cut
+  }
 }
 
 /** @param {number} status @param {any} body @param {string | null} retryAfter */

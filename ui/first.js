@@ -16,6 +16,10 @@
     return answer;
   };
   Object.assign(window, { answers });
+  setTimeout(() => {
+    const main = document.getElementById("main");
+    if (main && !main.hasChildNodes()) main.textContent = "The service has not sent the dashboard yet. Reload the page to try again.";
+  }, 4000);
 
   send("/v1/me");
   const [, place, name] = /^\/ui\/(jobs|datasets)\/([^/]+)\/?$/.exec(location.pathname) ?? [];

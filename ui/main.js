@@ -4,6 +4,7 @@ import { h, replace } from "./parts/dom.js";
 import { start } from "./parts/router.js";
 import { problem } from "./common/panel.js";
 import { shell } from "./shell.js";
+import { awaited } from "./waiting.js";
 
 /** @type {import("./parts/router.js").Route[]} */
 const ROUTES = [
@@ -26,7 +27,8 @@ const ROUTES = [
 
 const root = /** @type {HTMLElement} */ (document.getElementById("main"));
 shell(/** @type {HTMLElement} */ (document.getElementById("header")));
-start(ROUTES, {
+// A module that was requested once is not requested again before a reload.
+start(ROUTES.map(([path, load]) => [path, () => awaited("the modules of this page", load(), () => location.reload())]), {
   root,
   name: "Glassbox",
   failed(error, page) {

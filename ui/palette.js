@@ -1,6 +1,7 @@
 /** The command palette: pages, models, data sets and the newest jobs; and the list of keys. */
 
 import { page } from "./api.js";
+import { datasetHref, modelHref } from "./common/paths.js";
 import { h, replace } from "./parts/dom.js";
 import { plain } from "./parts/format.js";
 import { go } from "./parts/router.js";
@@ -62,9 +63,9 @@ export async function palette() {
   draw();
   const found = await Promise.allSettled([page("/v1/models", { limit: 200 }), page("/v1/datasets", { limit: 200 }), page("/v1/jobs", { limit: 100 })]);
   const [models, datasets, jobs] = found.map((result) => (result.status === "fulfilled" ? [...result.value.items, ...(result.value.built_in ?? [])] : []));
-  for (const { name } of models) targets.push({ text: `model ${plain(name)}`, href: `/ui/models/${encodeURIComponent(name)}` });
+  for (const { name } of models) targets.push({ text: `model ${plain(name)}`, href: modelHref(name) });
   for (const name of new Set(datasets.map((one) => one.name))) {
-    targets.push({ text: `data set ${plain(name)}`, href: `/ui/datasets/${encodeURIComponent(name)}` });
+    targets.push({ text: `data set ${plain(name)}`, href: datasetHref(name) });
   }
   for (const { id, kind, state } of jobs) targets.push({ text: `job ${id} ${kind} ${state}`, href: `/ui/jobs/${id}` });
   draw();

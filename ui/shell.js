@@ -56,7 +56,7 @@ export function shell(header) {
   nextTheme(theme, localStorage.getItem("glassbox.theme") ?? "system");
   document.addEventListener("pagechange", mark);
   document.addEventListener("livechange", showLive);
-  document.addEventListener("keychange", showKey);
+  for (const type of ["keychange", "pagechange"]) document.addEventListener(type, showKey);
   document.addEventListener("keyneeded", (event) => void askKey(/** @type {CustomEvent} */ (event).detail));
   document.addEventListener("keydown", (event) => {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
@@ -65,7 +65,6 @@ export function shell(header) {
     } else if (event.key === "?" && !isTyping(event)) void opens("keyboardMap");
   });
   mark();
-  showKey();
 }
 
 /** Open a dialog that few visits need. @param {"palette" | "keyboardMap"} name */

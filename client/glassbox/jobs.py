@@ -453,11 +453,14 @@ class Jobs:
         other: str,
         cell: Cell | None = None,
         *,
+        label: str | None = None,
+        predicted: str | None = None,
         order: PredictionOrder = "index",
         limit: int | None = None,
     ) -> Iterator[ComparedImage]:
         """Return the images that both, one or none of two evaluations get right; see `Models.compared_images`."""
-        return compared_images(self._transport, path_to("jobs", job_id), other, limit, {"cell": cell, "order": order})
+        query = {"cell": cell, "label": label, "predicted": predicted, "order": order}
+        return compared_images(self._transport, path_to("jobs", job_id), other, limit, query)
 
     def images(
         self, job_id: str, *, start: int | None = None, count: int | None = None, indices: Iterable[int] | None = None

@@ -113,14 +113,17 @@ class Models:
         other: str,
         cell: Cell | None = None,
         *,
+        label: str | None = None,
+        predicted: str | None = None,
         order: PredictionOrder = "index",
         limit: int | None = None,
     ) -> Iterator[ComparedImage]:
         """Return the test images that both, one or none of two versions classify correctly, at most `limit`.
 
-        order: by the confidence of the first version, or by index.
+        label, predicted: the image's class and that of the first version. order: by the confidence of the first
+        version, or by index.
         """
-        query = {"cell": cell, "order": order}
+        query = {"cell": cell, "label": label, "predicted": predicted, "order": order}
         route = Reference.parse(reference).route
         return compared_images(self._transport, route, Reference.parse(other).name, limit, query)
 

@@ -18,15 +18,14 @@ export function updated(known, next) {
   return isOlder ? { ...next, progress: known.progress, metrics: known.metrics } : next;
 }
 
+/** How long a job took, null before its end. @param {any} job @returns {number | null} seconds */
+export function tookOf({ started_at: from, finished_at: to }) {
+  return from && to ? (Date.parse(to) - Date.parse(from)) / 1000 : null;
+}
+
 /** @param {{id: string, kind: string}} job */
 export function hrefOf({ id, kind }) {
   return `/ui/${kind === "batch" ? "batches" : "jobs"}/${id}`;
-}
-
-/** @param {string} name @param {string | number} [reference] a version or an alias */
-export function modelHref(name, reference) {
-  const version = reference === undefined ? "" : `/${encodeURIComponent(reference)}`;
-  return `/ui/models/${encodeURIComponent(name)}${version}`;
 }
 
 /** "digits@3" as the job pinned it, or as it was requested. @param {Record<string, any>} job @returns {string} */

@@ -1,8 +1,9 @@
 /** "Train again" and "compare with the champion": one click starts the jobs, and "Undo" cancels them. */
 
-import { cancel, hrefOf, modelHref } from "./actions.js";
+import { cancel, hrefOf } from "./actions.js";
 import { get, send } from "../api.js";
 import { allowed, problem } from "./panel.js";
+import { modelHref, modelPath } from "./paths.js";
 import { h, replace } from "../parts/dom.js";
 import { plain } from "../parts/format.js";
 import { go } from "../parts/router.js";
@@ -44,7 +45,7 @@ export function trainAgain(model, version, dataset, text = "Train again") {
  */
 export function compareWithChampion(model, version, dataset) {
   return starter("Compare with the champion on the same test set", async (open) => {
-    const path = `/v1/models/${encodeURIComponent(model)}`;
+    const path = modelPath(model);
     const { aliases, latest } = await get(path);
     const one = Number(version ?? latest.version);
     const { champion } = aliases;

@@ -1,9 +1,11 @@
 /** The right labels that a person gives to images by keyboard, and the new data set that is made of them. */
 
-import { get, page as pageOf, send } from "../api.js";
+import { address, get, page as pageOf, send } from "../api.js";
+import { keywords, python } from "./code.js";
 import { allowed, panel, problem } from "./panel.js";
+import { datasetPath } from "./paths.js";
 import { h, replace } from "../parts/dom.js";
-import { literal, name, number, plain } from "../parts/format.js";
+import { name, number, plain } from "../parts/format.js";
 
 const KEYS = "1234567890abcdefghijklmnopqrstuvwyz"; // x selects
 const REMOVE = "-";
@@ -35,10 +37,7 @@ export function corrections({ key, classes, dataset, place, label, words, remove
   const undoing = h("button", { type: "button", onclick: undo }, "Undo the last (Ctrl+Z)");
   const adding = h("div");
   const result = h("div", { "aria-live": "polite" });
-  const element = panel("Correct labels", {
-    method: "POST", path: `/v1/datasets/${dataset}/derive?name=corrected`, body: { add: [], relabel: [{ split: "train", index: 0, label: classes[0] }] },
-    python: `from glassbox import Relabel\n\nprint(client.datasets.derive(${literal(dataset)}, [Relabel("train", 0, ${literal(classes[0])})], name="corrected"))`,
-  },
+  const element = panel("Correct labels", asCode,
     h("p", "Move to an image by the arrow keys, or select several, then press the key of the right class."),
     h("div", { class: "row legend" }, [...keys].map(([letter, text]) =>
       h("button", { type: "button", onclick: () => press(letter) }, h("kbd", letter), " ", text === null ? "remove" : name(text))),
@@ -82,6 +81,33 @@ export function corrections({ key, classes, dataset, place, label, words, remove
     return items.length > 0;
   }
 
+  /** The request that makes the data set: what it is made from, its query and its body. */
+  function request() {
+    const form = adding.querySelector("form");
+    const { dataset: from = dataset, ...query } = Object.fromEntries([...(form ? new FormData(form) : [])].map(([field, value]) => [field, String(value)]));
+    // Without a name the source's own one moves, unless somebody else has moved it meanwhile.
+    if (query.name === target?.name) delete query.name;
+    const body = { add: /** @type {object[]} */ ([]), relabel: /** @type {object[]} */ ([]), remove: /** @type {object[]} */ ([]) };
+    for (const { place: where, label: to } of made.values()) {
+      if (to === null) body.remove.push(where);
+      else ("job" in where ? body.add : body.relabel).push({ ...where, label: to });
+    }
+    return { from, query, path: `${datasetPath(from)}/derive`, body };
+  }
+
+  /** The request as code; before the first correction, one as an example. */
+  function asCode() {
+    const { from, query, path, body } = request();
+    if (!made.size) body.relabel.push({ split: "train", index: 0, label: classes[0] });
+    const calls = /** @type {[string, object[]][]} */ ([["AddFromJob", body.add], ["Relabel", body.relabel], ["Remove", body.remove]])
+      .filter(([, changes]) => changes.length);
+    const list = calls.flatMap(([name, changes]) => changes.map((change) => `    ${name}(${keywords(change)}),\n`)).join("");
+    return {
+      method: "POST", path: address(path, query), body,
+      python: `from glassbox import ${calls.map(([name]) => name).join(", ")}\n\nchanges = [\n${list}]\nprint(client.datasets.derive(${[python(from), "changes", keywords(query)].filter(Boolean).join(", ")}))`,
+    };
+  }
+
   function undo() {
     made.delete([...made.keys()].at(-1) ?? "");
     changed();
@@ -96,6 +122,7 @@ export function corrections({ key, classes, dataset, place, label, words, remove
     galleries.forEach((gallery) => gallery.redraw());
     replace(result);
     draw();
+    document.dispatchEvent(new Event("viewchange"));
   }
 
   function draw() {
@@ -117,7 +144,7 @@ export function corrections({ key, classes, dataset, place, label, words, remove
     const button = allowed(h("button", { type: "submit", class: "primary", disabled: true }, text), "submit");
     replace(adding, h("form", { onsubmit: add }, fields, button));
     try {
-      target = await get(`/v1/datasets/${encodeURIComponent(dataset)}`, { signal });
+      target = await get(datasetPath(dataset), { signal });
       const others = adds ? (await pageOf("/v1/datasets", { limit: 100 }, signal)).items : [];
       const into = h("select", { name: "dataset" }, [target, ...others.filter((each) => each.id !== target?.id)].map((each) =>
         h("option", { value: each.id }, `${plain(each.name)}, ${each.image_shape.join(" × ")}`)));
@@ -142,19 +169,10 @@ export function corrections({ key, classes, dataset, place, label, words, remove
   /** @param {SubmitEvent} event */
   async function add(event) {
     event.preventDefault();
-    const form = /** @type {HTMLFormElement} */ (event.target);
-    const fields = Object.fromEntries([...new FormData(form)].map(([field, value]) => [field, String(value)]));
-    const body = { add: /** @type {object[]} */ ([]), relabel: /** @type {object[]} */ ([]), remove: /** @type {object[]} */ ([]) };
-    for (const { place: where, label: to } of made.values()) {
-      if (to === null) body.remove.push(where);
-      else ("job" in where ? body.add : body.relabel).push({ ...where, label: to });
-    }
+    const { path, query, body } = request();
     replace(result, h("p", { class: "soft" }, "The service makes the data set …"));
     try {
-      const { dataset: from, ...query } = fields;
-      // Without a name the source's own one moves, unless somebody else has moved it meanwhile.
-      if (query.name === target?.name) delete query.name;
-      const found = await send("POST", `/v1/datasets/${encodeURIComponent(from)}/derive`, body, { query, signal, idempotent: true });
+      const found = await send("POST", path, body, { query, signal, idempotent: true });
       const sent = made.size;
       made.clear();
       changed();

@@ -3,6 +3,7 @@
 import { page as pageOf } from "../api.js";
 import { compareWithChampion, trainAgain } from "./again.js";
 import { problem } from "./panel.js";
+import { datasetHref } from "./paths.js";
 import { h, replace } from "../parts/dom.js";
 import { name, number, plain } from "../parts/format.js";
 import { skippedFiles } from "./skipped.js";
@@ -22,7 +23,7 @@ export function derived(made, sent, source, owner) {
   const left = Object.values(made.skipped).reduce((sum, { count }) => sum + count, 0);
   return [
     h("p", `${number(sent - left)} of ${number(sent)} corrections are in the data set `,
-      h("a", { href: `/ui/datasets/${encodeURIComponent(made.name)}` }, name(made.name)),
+      h("a", { href: datasetHref(made.name) }, name(made.name)),
       `, which has ${number(made.splits.train)} images for training.`),
     skippedFiles(made.skipped),
     steps,

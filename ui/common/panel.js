@@ -30,10 +30,19 @@ export function panel(title, recipe, ...children) {
   return h("section", { class: "panel" }, h("h2", title), recipe && recipes(recipe), ...children);
 }
 
-/** "As curl, Python, command" of a panel. @param {Recipe | (() => Recipe)} recipe a function, if the view changes: called when a person opens it */
-export function recipes(recipe) {
-  const ways = h("div", typeof recipe !== "function" && written(recipe));
-  return h("details", { class: "recipes", ontoggle: () => typeof recipe === "function" && replace(ways, written(recipe())) }, h("summary", "As code"), ways);
+/** "As curl, Python, command" of a panel. @param {Recipe | (() => Recipe)} recipe a function, if it depends on what a person has chosen */
+function recipes(recipe) {
+  const ways = h("div");
+  const box = h("details", { class: "recipes", ontoggle: draw }, h("summary", "As code"), ways);
+  let shown = "";
+  return box;
+
+  function draw() {
+    const now = typeof recipe === "function" ? recipe() : recipe;
+    if (JSON.stringify(now) !== shown) replace(ways, written(now));
+    shown = JSON.stringify(now);
+    for (const type of ["change", "viewchange"]) document[box.open && box.isConnected ? "addEventListener" : "removeEventListener"](type, draw);
+  }
 }
 
 /** A job's state: a shape, a word and a colour. @param {string} word */
@@ -119,6 +128,14 @@ export function allowed(button, scope) {
     () => {}, // the page shows the error of its own request
   );
   return button;
+}
+
+/**
+ * Figures or facts: terms with their values, without those that have none.
+ * @param {"figures" | "facts"} kind @param {[term: string, value: any][]} pairs
+ */
+export function terms(kind, pairs) {
+  return h("dl", { class: kind }, pairs.filter(([, value]) => value).map(([term, value]) => h("div", h("dt", term), h("dd", value))));
 }
 
 /** Why a key may not do something. @param {string} scope */

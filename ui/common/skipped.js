@@ -1,4 +1,4 @@
-/** The files of an upload that were left out, by reason. */
+/** What an upload holds, and its files that were left out, by reason. */
 
 import { h } from "../parts/dom.js";
 import { name, number } from "../parts/format.js";
@@ -14,6 +14,11 @@ const REASONS = {
   entry_sparse: "sparse files in a tar",
   in_other_split: "equal to an image of another split", already_present: "there already, with the same label",
 };
+
+/** "60,000 train, 10,000 test". @param {Record<string, any>} dataset */
+export function splits(dataset) {
+  return Object.entries(dataset.splits).map(([split, images]) => `${number(images)} ${split}`).join(", ");
+}
 
 /** @param {Record<string, {count: number, names: string[]}>} skipped by code */
 export function skippedFiles(skipped) {

@@ -18,7 +18,12 @@ export function uploadForm({ path, verb, file, fields, signal, done }) {
   const result = h("div", { "aria-live": "polite" });
   const button = allowed(h("button", { class: "primary" }, verb), "submit");
   const form = h("form", { onsubmit: sent }, file.element, h("div", { class: "fields" }, fields), button, result);
-  return { form, result };
+  return { form, result, values };
+
+  /** What is set in the fields. @returns {Record<string, string>} */
+  function values() {
+    return Object.fromEntries([...new FormData(form)].map(([key, value]) => [key, String(value)]).filter(([, value]) => value));
+  }
 
   /** @param {SubmitEvent} event */
   async function sent(event) {
@@ -27,10 +32,9 @@ export function uploadForm({ path, verb, file, fields, signal, done }) {
     if (!chosen) return replace(result, h("p", "Choose a file first."));
     button.disabled = true;
     replace(result);
-    const query = Object.fromEntries([...new FormData(form)].map(([key, value]) => [key, String(value)]));
     try {
       const { sendFile } = await import("./sendfile.js");
-      replace(result, done(await file.send((onprogress, until) => sendFile(path, chosen, { query, onprogress, signal: until }), signal)));
+      replace(result, done(await file.send((onprogress, until) => sendFile(path, chosen, { query: values(), onprogress, signal: until }), signal)));
     } catch (error) {
       if (!signal.aborted) replace(result, problem(error));
     }

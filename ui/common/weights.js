@@ -41,6 +41,15 @@ export async function checkpoint(path, signal, name = FIRST) {
   return { epochs: Number(found.__metadata__.epochs), tensor: { shape: found[name].shape, values } };
 }
 
+/** The weights of a version, as code. @param {any} version @returns {import("./panel.js").Recipe} */
+export function asCode({ model, version, links }) {
+  const [reference, file] = [`${model}@${version}`, "weights.safetensors"];
+  return {
+    path: `${links.weights}?format=safetensors`, save: file, python: `client.models.download("${reference}", "${file}")`,
+    command: `glassbox models download ${reference} --format safetensors -o ${file}`,
+  };
+}
+
 /** Read all tensors of a file. @param {Uint8Array} file @returns {{metadata: Record<string, string>, arrays: Record<string, Tensor>}} */
 export function tensors(file) {
   const { __metadata__: metadata, ...found } = header(file);

@@ -3,10 +3,12 @@
 import { address, get, page as readPage, send } from "../api.js";
 import { flags, keywords } from "../common/code.js";
 import { empty, load, panel, problem } from "../common/panel.js";
+import { glassHref, modelHref, versionPath } from "../common/paths.js";
 import { bars } from "../parts/charts/bars.js";
 import { h, replace } from "../parts/dom.js";
 import { percent, plain } from "../parts/format.js";
 import { paced } from "../parts/paced.js";
+import { picture as paintOn } from "../parts/pictures/maps.js";
 import { pad } from "../parts/pictures/pad.js";
 
 /** @typedef {import("../parts/router.js").Page} Page */
@@ -63,12 +65,12 @@ function content(page, models) {
     replace(failure);
     try {
       const [model, place = "latest"] = reference.split("@");
-      const found = await get(`/v1/models/${encodeURIComponent(model)}/versions/${encodeURIComponent(place)}`, { signal: page.signal });
+      const found = await get(versionPath(model, place), { signal: page.signal });
       if (reference !== choice.value) return;
       version = found;
-      replace(about, h("a", { href: `/ui/models/${encodeURIComponent(model)}/${version.version}` }, `version ${version.version}`),
+      replace(about, h("a", { href: modelHref(model, version.version) }, `version ${version.version}`),
         `, images of ${version.input.image_shape.join(" × ")}, test accuracy ${percent(version.metrics.test_accuracy)} · `,
-        h("a", { href: address(`/ui/glass/${encodeURIComponent(model)}/${version.version}`, { dataset: version.dataset, split: "test", index: 0 }) }, "look inside"));
+        h("a", { href: address(glassHref(model, version.version), { dataset: version.dataset, split: "test", index: 0 }) }, "look inside"));
       ask();
     } catch (error) {
       if (!page.signal.aborted) replace(failure, problem(error, () => void take(), page.signal));
@@ -98,7 +100,7 @@ function content(page, models) {
     if (!found?.input || picture !== file) return;
     canvas.hidden = false;
     const { pixels } = found.input;
-    paint(canvas, pixels.flat(2), [pixels.length, pixels[0].length], false);
+    paint(pixels.flat(2), [pixels.length, pixels[0].length]);
     seen.textContent = `The service made this from the file${found.input.inverted ? ", and exchanged light and dark, because the image looks inverted against the training images" : ""}.`;
   }
 
@@ -124,25 +126,40 @@ function content(page, models) {
     canvas.hidden = !pixels;
     seen.textContent = (pixels ? "These numbers were sent" : "The service makes the network's image from the file") +
       (inverted ? ", and light and dark were exchanged, because the image looks inverted against the training images." : ".");
-    if (pixels) paint(canvas, pixels, version.input.image_shape, !!inverted);
+    if (pixels) paint(inverted ? pixels.map((level) => 255 - level) : pixels, version.input.image_shape);
+  }
+
+  /** @param {ArrayLike<number>} pixels @param {number[]} shape */
+  function paint(pixels, [height, width]) {
+    Object.assign(canvas, { height, width });
+    paintOn(pixels, { height, width, channels: pixels.length / (height * width), label: "What the network sees" }, canvas);
   }
 
   blank();
   void take();
+
+  /**
+   * A request about an image file, as code.
+   * @param {string} call @param {Record<string, string | number>} options
+   * @param {(values: Record<string, string | number>) => {python: string, command: string}} write
+   */
+  function asCode(call, options, write) {
+    const [model, number = "latest"] = choice.value.split("@");
+    const path = address(`${versionPath(model, number)}/${call}`, options);
+    return { method: "POST", path, file: "image.png", ...write({ model: choice.value, ...options }) };
+  }
+
   return [
     h("p", { class: "row" }, h("label", { for: "model" }, "Model"), choice, about),
     failure,
     h("div", { class: "grid" },
       panel("Image", null, drawing.element),
-      panel("Answer", () => {
-        const [model, number = "latest"] = choice.value.split("@");
-        const values = { model: choice.value, top_k: Math.min(MOST_BARS, version?.classes.length ?? MOST_BARS) };
-        return {
-          method: "POST", path: `/v1/models/${encodeURIComponent(model)}/versions/${encodeURIComponent(number)}/predict?top_k=${values.top_k}`, file: "image.png",
-          python: `print(client.predict("image.png", ${keywords(values)}))`, command: `glassbox predict image.png${flags(values)}`,
-        };
-      }, answer, probabilities.element, warnings),
-      panel("What the network sees", null, canvas, seen)),
+      panel("Answer", () => asCode("predict", { top_k: Math.min(MOST_BARS, version?.classes.length ?? MOST_BARS) }, (values) => ({
+        python: `print(client.predict("image.png", ${keywords(values)}))`, command: `glassbox predict image.png${flags(values)}`,
+      })), answer, probabilities.element, warnings),
+      panel("What the network sees", () => asCode("explain", { method: "gradient" }, (values) => ({
+        python: `print(client.explain("image.png", ${keywords(values)}).input)`, command: `glassbox explain image.png${flags(values)} -o seen.png`,
+      })), canvas, seen)),
   ];
 }
 
@@ -195,18 +212,4 @@ function resized({ gray, size }, height, width) {
     pixels[i] = Math.round(sum / area);
   }
   return pixels;
-}
-
-/** @param {HTMLCanvasElement} canvas @param {ArrayLike<number>} pixels @param {number[]} shape @param {boolean} inverted */
-function paint(canvas, pixels, [height, width], inverted) {
-  canvas.width = width;
-  canvas.height = height;
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  const picture = context.createImageData(width, height);
-  const channels = pixels.length / (height * width);
-  for (let i = 0; i < 4 * height * width; i++) {
-    const level = pixels[Math.floor(i / 4) * channels + Math.min(i % 4, channels - 1)];
-    picture.data[i] = i % 4 === 3 ? 255 : inverted ? 255 - level : level;
-  }
-  context.putImageData(picture, 0, 0);
 }

@@ -2,7 +2,7 @@
 
 import { get, me, setKey } from "../api.js";
 import { live } from "../live.js";
-import { load, panel } from "../common/panel.js";
+import { load, panel, terms } from "../common/panel.js";
 import { eachFrame, h } from "../parts/dom.js";
 import { bytes, name, number, seconds } from "../parts/format.js";
 
@@ -39,18 +39,18 @@ function view(system, access) {
         queues.map((/** @type {any} */ row) => [row.queue, row.jobs, row.jobs ? seconds(row.oldest_seconds) : "–", row.processes, row.free]),
         "No queue.",
       ) : unknown()),
-      panel("Storage", recipe, facts([
+      panel("Storage", recipe, terms("facts", [
         ["Volume, free", space(volume.free, volume.total)],
         ["Inodes, free", space(volume.free_inodes, volume.inodes, number)],
         ["Redis, memory used", redis.memory_limit ? space(redis.memory_used, redis.memory_limit) : bytes(redis.memory_used)],
         ["Jobs kept", jobs ? number(Object.values(jobs).reduce((sum, count) => sum + Number(count), 0)) : "unknown"],
         ["Webhook dispatchers", number(system.webhook_dispatchers)],
       ])),
-      panel("Your access", { path: "/v1/me", python: "print(client.access())" }, facts([
+      panel("Your access", { path: "/v1/me", python: "print(client.access())" }, terms("facts", [
         ["Key", access.key ? name(access.key) : access.key_required ? "none" : "none is needed: only this machine reaches the service"],
         ["Scopes", access.scopes.join(", ")],
       ]), access.key && h("button", { type: "button", onclick: () => (setKey(null), location.reload()) }, "Forget the key")),
-      panel("Version", recipe, facts([
+      panel("Version", recipe, terms("facts", [
         ["Glassbox", system.version],
         ["Revision", system.revision ?? "–"],
         ["Events", live.state],
@@ -79,11 +79,6 @@ function link(href, text) {
 function space(part, whole, format = bytes) {
   if (part === null || !whole) return format(part);
   return [h("progress", { value: part / whole, "aria-label": `${format(part)} of ${format(whole)}` }), `${format(part)} of ${format(whole)}`];
-}
-
-/** @param {[string, import("../parts/dom.js").Child][]} pairs */
-function facts(pairs) {
-  return h("dl", { class: "facts" }, pairs.map(([term, value]) => [h("dt", term), h("dd", value)]));
 }
 
 /** @param {string[]} heads @param {import("../parts/dom.js").Child[][]} rows @param {string} none */

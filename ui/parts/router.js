@@ -78,7 +78,9 @@ async function show({ first = false } = {}) {
         if (value === null || value === "") url.searchParams.delete(key);
         else url.searchParams.set(key, String(value));
       }
-      if (url.href !== location.href) history[push ? "pushState" : "replaceState"](null, "", url);
+      if (url.href === location.href) return;
+      history[push ? "pushState" : "replaceState"](null, "", url);
+      document.dispatchEvent(new Event("viewchange"));
     },
   };
   for (const { pattern, load } of routes) {

@@ -25,6 +25,7 @@ TEXT = "mathematics.html"  # of a page without scripts
 ROUTE = re.compile(r'\["/ui/([^"]*)", \(\) => import\("\./(pages/[^"]+)"\)\]')  # in main.js
 IMPORT = re.compile(r'^(?:import|\}) .*from "([^"]+)";$', re.MULTILINE)
 COMMENT = re.compile(rb"^[ \t]*(?:/\*(?:[^*]|\*(?!/))*\*/|//[^\n]*)[ \t]*\n", re.MULTILINE)  # on lines of its own
+TYPE = re.compile(rb"/\*\*(?:[^*\n]|\*(?!/))*\*/[ ]?")  # inside a line: types of values
 STYLES = "style.css"
 ASSETS, MODULES = "$assets", "<!-- modules -->"  # what the document has placeholders for
 # Scripts and styles of this server only, none inside the document, and no text that becomes a script or an element.
@@ -45,7 +46,7 @@ class Bundle:
     def files(self) -> dict[str, bytes]:
         """The files by their path below the folder, all but the document. The styles are one file, for one request.
 
-        Modules lack the comments that have lines of their own: a sixth of their bytes.
+        Modules lack the comments that have lines of their own, and types: a sixth of their bytes.
         """
         found = sorted(path for path in self._folder.rglob("*") if path.suffix in TYPES)
         styles = b"\n".join(path.read_bytes() for path in found if path.suffix == ".css")
@@ -53,7 +54,8 @@ class Bundle:
             path.relative_to(self._folder).as_posix(): path.read_bytes() for path in found if path.suffix != ".css"
         }
         return {STYLES: styles} | {
-            name: COMMENT.sub(b"", content) if name.endswith(".js") else content for name, content in others.items()
+            name: TYPE.sub(b"", COMMENT.sub(b"", content)) if name.endswith(".js") else content
+            for name, content in others.items()
         }
 
     @cached_property

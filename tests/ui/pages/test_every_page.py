@@ -14,6 +14,7 @@ from tests.ui.conftest import UI, Dashboard, Reply
 
 JOB = "01k8z4y6w9m3n5p7q1r2s4t6v8"
 ROUTES = re.findall(r'\["(/ui/[^"]*)", \(\) =>', (UI / "main.js").read_text())
+WITHOUT_CODE = {"Image"}  # of the page Predict: a drawing is not a request
 EXAMPLES = {":id": JOB, ":job": JOB, ":name": "digits", ":model": "digits", ":version": "3"}
 
 
@@ -23,6 +24,24 @@ def violations(page: Page, *only: str) -> list[str]:
     return [f"{rule['id']}: {[node['html'][:120] for node in rule['nodes'][:3]]}" for rule in found]
 
 
+def without_code(page: Page) -> list[str]:
+    """Return the headings of the panels that do not show their request as curl and Python."""
+    headings: list[str] = page.evaluate(
+        """async () => {
+          const panels = [...document.querySelectorAll(".panel")];
+          const boxes = panels.flatMap((panel) => [...panel.querySelectorAll(":scope > .recipes")]);
+          await Promise.all(boxes.map((box) => new Promise((done) => {
+            box.addEventListener("toggle", done, { once: true });
+            box.open = true;
+          })));
+          const without = panels.filter((panel) => panel.querySelectorAll(":scope > .recipes pre").length < 2);
+          for (const box of boxes) box.open = false;
+          return without.map((panel) => panel.querySelector("h2")?.innerText ?? panel.className);
+        }"""
+    )
+    return headings
+
+
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_page_is_accessible_in_both_themes_and_fits_a_phone(dashboard: Dashboard, route: str) -> None:
     address = re.sub(r":\w+", lambda found: EXAMPLES[found[0]], route)
@@ -30,6 +49,7 @@ def test_a_page_is_accessible_in_both_themes_and_fits_a_phone(dashboard: Dashboa
     expect(page.locator("h1")).to_have_count(1)
     page.wait_for_function("() => !/Reading .* …/.test(document.body.innerText)")
     assert page.title().endswith(" – Glassbox")
+    assert set(without_code(page)) <= WITHOUT_CODE
     assert violations(page) == []
     page.evaluate("() => (document.documentElement.dataset.theme = 'dark')")
     assert violations(page, "color-contrast") == []  # a theme changes nothing but colours
@@ -76,3 +96,43 @@ def test_an_order_of_rows_stays_after_a_reload(dashboard: Dashboard, path: str) 
     expect(page.locator("th[aria-sort=ascending]")).to_have_count(1)
     page.reload()
     expect(page.locator("th[aria-sort=ascending]")).to_have_count(1)
+
+
+def test_every_page_says_what_it_waits_for_if_the_service_does_not_answer(dashboard: Dashboard) -> None:
+    page = dashboard.page
+    page.clock.install()
+    page.route("**/v1/**", lambda _: None)
+    for route in ROUTES:
+        dashboard.open(re.sub(r":\w+", lambda found: EXAMPLES[found[0]], route))
+        expect(page.locator("main")).not_to_be_empty()
+        page.clock.run_for(5000)
+        expect(page.locator("#waiting")).to_contain_text("The page waits for GET /v1/")
+    page.unroute("**/v1/**")
+    page.get_by_role("button", name="Read the page again").click()
+    expect(page.get_by_text("41 GB of 53 GB")).to_be_visible()
+    expect(page.locator("#waiting")).to_be_empty()
+
+
+@pytest.mark.parametrize(
+    ("address", "panel", "said"),
+    [
+        (
+            "/ui/datasets/digits?class=3&split=test&order=random&seed=7",
+            "Images",
+            ["split=test&class=3&order=random&seed=7", '"test", label="3", seed=7'],
+        ),
+        (
+            "/ui/batches?model=digits%403",
+            "Classify an archive",
+            ["model=digits%403&invert=auto&top_k=3"],
+        ),
+    ],
+)
+def test_code_follows_what_is_chosen(dashboard: Dashboard, address: str, panel: str, said: list[str]) -> None:
+    page = dashboard.open(address)
+    place = page.locator(".panel").filter(has=page.get_by_role("heading", name=panel, exact=True))
+    place.get_by_text("As code").click()
+    for number, text in enumerate(said):
+        expect(place.locator(".recipe pre").nth(number)).to_contain_text(text)
+    place.locator("select").last.select_option(index=2)
+    expect(place.locator(".recipe pre").first).not_to_contain_text(said[0])

@@ -69,7 +69,7 @@ def test_at_most_twenty_requests_a_second_and_one_at_a_time(dashboard: Dashboard
         draw(page, steps=30)
     page.wait_for_function("() => window.times.length > 2 && window.open_ === 0")
     times = page.evaluate("() => window.times")
-    assert times[-1][0] - times[0][0] >= 49 * (len(times) - 1)
+    assert times[-1][0] - times[0][0] >= 49 * (len(times) - 2)  # one start may come early
     assert max(number for _, number in times) == 1
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.ui.conftest import ORIGIN, Dashboard, Reply
+from tests.ui.conftest import ORIGIN, Dashboard, Reply, stop_clock
 
 
 def test_the_system_page_shows_workers_queues_and_storage(dashboard: Dashboard) -> None:
@@ -50,8 +50,11 @@ def test_a_key_that_is_revoked_while_a_page_is_open_is_asked_for_again(dashboard
 
 def test_an_error_that_passes_is_followed_by_another_attempt(dashboard: Dashboard) -> None:
     answers = iter([Reply.problem(503, "redis_unavailable", "Redis does not answer")])
+    dashboard.page.clock.install()
+    stop_clock(dashboard.page)
     page = dashboard.open("/ui/system", {"/v1/system": lambda _: next(answers, None)})
     expect(page.get_by_role("alert")).to_contain_text("Redis does not answer")
+    page.clock.run_for(4000)
     expect(page.get_by_text("41 GB of 53 GB")).to_be_visible()
 
 

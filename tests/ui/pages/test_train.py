@@ -97,6 +97,7 @@ def test_a_version_is_trained_again_with_its_settings(dashboard: Dashboard) -> N
     page = open_form(dashboard, "?dataset=digits-2&like=digits@3", {path: {**VERSION, "configuration": configuration}})
     expect(page.get_by_label("epochs", exact=True)).to_have_attribute("placeholder", "20")
     expect(page.get_by_label("The network")).to_contain_text("7 relu")
+    page.get_by_text("As code").click()
     page.get_by_label("epochs", exact=True).fill("5")
     expect(page.locator(".recipe pre").last).to_have_text(
         f"glassbox --url {ORIGIN} train digits-2 --model digits --like digits@3 --set epochs=5"
@@ -148,6 +149,7 @@ def test_the_same_training_is_shown_as_code(dashboard: Dashboard) -> None:
     values = {"optimizer": {"learning_rate": 0.01}, "standardize": True, "labels": {"why": "it's a test"}}
     page = open_form(dashboard, f"?model=digits&dataset=mnist&values={json.dumps(values)}")
     page.get_by_text("As code").click()
+    expect(page.locator(".recipe pre")).to_have_count(3)
     curl, python, command = page.locator(".recipe pre").all_inner_texts()
     assert '"optimizer":{"learning_rate":0.01}' in curl
     assert 'model="digits"' in python

@@ -270,7 +270,7 @@ def test_texts_from_outside_are_text_and_break_no_layout(dashboard: Dashboard) -
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({}, "all weights agree, bit for bit"),
+        ({}, "All numbers agree bit for bit"),
         (
             {
                 "reproduced": False,
@@ -296,6 +296,11 @@ def test_an_evaluation_shows_its_confusion_and_opens_the_images_of_a_cell(dashbo
     queries = [parse_qs(urlsplit(request.url).query) for request in dashboard.sent("GET", f"{JOB}/predictions")]
     assert queries[0]["wrong"] == ["true"]
     assert queries[-1].keys() >= {"label", "predicted"}
+    images = page.locator(".panel").filter(has=page.get_by_role("heading", name="Images", exact=True))
+    images.get_by_text("As code").click()
+    (label,), (predicted,) = queries[-1]["label"], queries[-1]["predicted"]
+    shown = [f"label={label}&predicted={predicted}", f'label="{label}", predicted="{predicted}"']
+    expect(images.locator(".recipe pre")).to_contain_text(shown)
 
 
 def test_the_log_is_read_when_it_is_opened(dashboard: Dashboard) -> None:

@@ -1,13 +1,13 @@
 /** The article: one training step on one image, formula by formula, with the arrays and the functions that compute them. */
 
 import { bytes, get, page as pageOf } from "../../api.js";
-import { modelHref } from "../../common/actions.js";
 import { load, panel } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { name as nameOf } from "../../parts/format.js";
 import { inline } from "../../parts/formula.js";
 import { isTyping } from "../../shell.js";
 import { tensors } from "../../common/weights.js";
+import { datasetPath, modelHref } from "../../common/paths.js";
 import { arrayView } from "./arrays.js";
 import { ORDERS, STEP, asCode, derivative, firstLosses } from "./checks.js";
 import { stepsOf, written } from "./formulas.js";
@@ -55,7 +55,8 @@ function requestOf(query, dataset) {
 }
 
 /** The settings, whose values are in the address. @param {import("../../parts/router.js").Page} page @param {string} dataset @param {string[]} datasets @param {() => void} ask */
-function chosen({ query, setQuery }, dataset, datasets, ask) {
+function chosen(page, dataset, datasets, ask) {
+  const { query, setQuery } = page;
   /** @param {string} key */
   const changed = (key) => (/** @type {Event} */ { target }) => {
     const field = /** @type {HTMLInputElement} */ (target);
@@ -70,7 +71,7 @@ function chosen({ query, setQuery }, dataset, datasets, ask) {
   const field = (key, text, props) => h("label", text, h("input", { type: "number", required: true, onchange: changed(key), ...props }));
   const model = query.get("model");
   const version = query.get("version") ?? "latest";
-  return panel("The image and the network", null, h("div", { class: "settings" },
+  return panel("The image and the network", () => asCode({ ...requestOf(page.query, dataset), update_order: page.query.get("order") ?? ORDERS[0] }), h("div", { class: "settings" },
     choice("dataset", "Data set", datasets, dataset),
     choice("split", "Split", ["train", "validation", "test"], query.get("split") ?? "train"),
     field("index", "Image", { min: 0, step: 1, value: query.get("index") ?? 0 }),
@@ -82,7 +83,7 @@ function chosen({ query, setQuery }, dataset, datasets, ask) {
 
 /** @param {any} request @param {AbortSignal} signal */
 async function read(request, signal) {
-  const path = `/v1/datasets/${encodeURIComponent(request.dataset)}`;
+  const path = datasetPath(request.dataset);
   const [dataset, { activations }, ...lessons] = await Promise.all([
     get(path, { signal }), get("/v1/lessons", { signal }), ...ORDERS.map((order) => lessonOf({ ...request, update_order: order }, signal)),
   ]);

@@ -1,6 +1,6 @@
 /** A batch: its counts while it runs, its images from the least sure one, its errors, its files. */
 
-import { buttons, hasEnded, hrefOf, modelHref, modelOf } from "../../common/actions.js";
+import { buttons, hasEnded, hrefOf, modelOf } from "../../common/actions.js";
 import { address, get, page as pageOf } from "../../api.js";
 import { flags, keywords } from "../../common/code.js";
 import { corrections } from "../../common/correct.js";
@@ -14,6 +14,7 @@ import { gallery } from "../../parts/pictures/gallery.js";
 import { go } from "../../parts/router.js";
 import { enlarge, imagesOf } from "../../common/pictures.js";
 import { skippedFiles } from "../../common/skipped.js";
+import { glassHref, modelHref, versionPath } from "../../common/paths.js";
 
 /** @typedef {Record<string, any>} Json */
 /** @typedef {{index: number, path: string, label: string, confidence: number, top: {label: string, probability: number}[]}} Row */
@@ -30,7 +31,7 @@ export function show(page) {
   return load(body, "the batch", async (signal) => {
     const [job, summary] = await Promise.all([get(path, { signal }), get(`${path}/results/summary`, { signal })]);
     const [model, version = "latest"] = modelOf(job).split("@");
-    const made = await get(`/v1/models/${encodeURIComponent(model)}/versions/${version}`, { signal }).catch(() => null); // deleted
+    const made = await get(versionPath(model, version), { signal }).catch(() => null); // deleted
     return { job, summary, made };
   }, (found) => sections(page, path, found), page.signal);
 }
@@ -78,7 +79,7 @@ function sections(page, path, { job, summary, made }) {
     onopen: (row) => enlarge(plain(row.path), `${path}/images`, { index: row.index }, bars({
       label: "Most probable labels", most: 1, format: (value) => percent(value),
       items: (row.top ?? [{ label: row.label, probability: row.confidence }]).map(({ label: text, probability }) => ({ label: plain(text), value: probability })),
-    }).element, made && h("p", h("a", { href: `/ui/glass/${encodeURIComponent(made.model)}/${made.version}?job=${job.id}&index=${row.index}` }, "Open the glass box"))),
+    }).element, made && h("p", h("a", { href: `${glassHref(made.model, made.version)}?job=${job.id}&index=${row.index}` }, "Open the glass box"))),
   });
   const shown = h("p", { class: "soft" });
   const more = h("button", { type: "button", hidden: true, onclick: further }, `Show the next ${number(MOST)}`);
@@ -218,7 +219,7 @@ function sections(page, path, { job, summary, made }) {
   const numeric = (/** @type {string | null} */ text) => text && Number(text);
   /** The filter in Python. @param {Record<string, any>} [more] */
   const filtered = (more) => keywords({ ...filter(), above: numeric(filter().above), below: numeric(filter().below), ...more });
-  return [h("div", { class: "panel" }, owner, head, acts), h("div", { class: "grid" },
+  return [panel("Progress", { path, python: `print(client.jobs.get("${job.id}"))`, command: `glassbox jobs show ${job.id}` }, owner, head, acts), h("div", { class: "grid" },
     panel("Labels", { path: `${path}/results/summary`, python: `print(client.jobs.summary("${job.id}").labels)` }, h("div", { class: "scrolls" }, labels.element)),
     panel("Confidence", { path: `${path}/results/summary`, python: `print(client.jobs.summary("${job.id}").edges)` }, confidence.element, range)),
   panel("Images", () => ({ path: address(`${path}/results/rows`, { ...filter(), order: ordering() }), python: `for row in client.jobs.find_rows("${job.id}", ${filtered({ order: ordering() })}):\n    print(row)` }),

@@ -1,8 +1,8 @@
 /** Batches: an archive to classify, and the list of those before. */
 
 import { address, items as itemsOf, page as pageOf } from "../../api.js";
-import { modelOf } from "../../common/actions.js";
-import { flags, keywords } from "../../common/code.js";
+import { modelOf, tookOf } from "../../common/actions.js";
+import { flags, keywords, python, quoted } from "../../common/code.js";
 import { live } from "../../live.js";
 import { empty, load, options, panel, problem, state } from "../../common/panel.js";
 import { uploadForm } from "../../common/uploading.js";
@@ -71,14 +71,9 @@ function listed(page) {
       { name: "done", label: "Done", numeric: true, cell: (job) => percent(job.progress.total ? job.progress.done / job.progress.total : 0, 0) },
       { name: "errors", label: "Errors", numeric: true, cell: (job) => number(job.result?.failed) },
       { name: "submitted", label: "Submitted", sort: true, value: (job) => job.created_at, cell: (job) => ago(job.created_at) },
-      { name: "took", label: "Took", numeric: true, cell: (job) => took(job) },
+      { name: "took", label: "Took", numeric: true, cell: (job) => seconds(tookOf(job)) },
     ],
   });
-}
-
-/** @param {Job} job */
-function took({ started_at: start, finished_at: end }) {
-  return start && end ? seconds((Date.parse(end) - Date.parse(start)) / 1000) : "–";
 }
 
 /** @param {import("../../parts/router.js").Page} page */
@@ -86,7 +81,7 @@ function submitting(page) {
   const models = h("datalist", { id: "models" });
   const model = h("input", { name: "model", required: true, list: "models", placeholder: "digits or digits@champion", value: page.query.get("model") ?? "" });
   const file = drop({ text: "Drop a zip or tar of images, or an .npz or .npy array, here" });
-  const { form, result } = uploadForm({
+  const { form, result, values } = uploadForm({
     path: "/v1/batch-jobs", verb: "Classify", file, signal: page.signal,
     fields: [
       models,
@@ -115,10 +110,12 @@ function submitting(page) {
   }
 
   return panel("Classify an archive", () => {
-    const values = { model: model.value.trim() || "digits", top_k: 3 };
+    const { top_k: k, ...rest } = values();
+    const options = { model: "digits", ...rest, top_k: k && Number(k) };
+    const archive = file.file()?.name ?? "images.zip";
     return {
-      method: "POST", path: address("/v1/batch-jobs", values), file: "images.zip",
-      python: `print(client.classify("images.zip", ${keywords(values)}).wait().result)`, command: `glassbox classify images.zip${flags(values)}`,
+      method: "POST", path: address("/v1/batch-jobs", options), file: archive,
+      python: `print(client.classify(${python(archive)}, ${keywords(options)}).wait().result)`, command: `glassbox classify ${quoted(archive)}${flags(options)}`,
     };
   }, form);
 }

@@ -1,6 +1,7 @@
 /** Data sets: the list, and the upload of a new one. */
 
-import { page as pageOf } from "../../api.js";
+import { address, page as pageOf } from "../../api.js";
+import { flags, keywords, python, quoted } from "../../common/code.js";
 import { empty, load, options, panel, warnings } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { ago, bytes, name, number } from "../../parts/format.js";
@@ -8,9 +9,9 @@ import { go } from "../../parts/router.js";
 import { ordered } from "../../parts/order.js";
 import { table } from "../../parts/table.js";
 import { drop } from "../../parts/drop.js";
-import { href, splits } from "../../common/datasets.js";
-import { skippedFiles } from "../../common/skipped.js";
+import { skippedFiles, splits } from "../../common/skipped.js";
 import { uploadForm } from "../../common/uploading.js";
+import { datasetHref } from "../../common/paths.js";
 
 /** @type {Record<string, string>} what the first use of a built-in data set does */
 const FIRST_USE = { included: "prepared at its first use", folder: "read from the operator's folder at its first use", download: "downloaded at its first use" };
@@ -36,13 +37,13 @@ function listed(page, { items, next, built_in: known = [] }) {
     label: "Data sets",
     ...ordered(page),
     key: (dataset) => dataset.id,
-    onopen: (dataset) => go(href(dataset.name)),
+    onopen: (dataset) => go(datasetHref(dataset.name)),
     empty: empty(
       "No data set has been used yet.",
       h("a", { href: "/ui/train?dataset=digits", class: "chip" }, "Train on the digits"),
     ),
     columns: [
-      { name: "name", label: "Name", sort: true, cell: (dataset) => h("a", { href: href(dataset.name) }, name(dataset.name)) },
+      { name: "name", label: "Name", sort: true, cell: (dataset) => h("a", { href: datasetHref(dataset.name) }, name(dataset.name)) },
       { name: "images", label: "Images", numeric: true, sort: true, value: count, cell: (dataset) => number(count(dataset)) },
       { name: "splits", label: "Splits", cell: splits },
       { name: "classes", label: "Classes", numeric: true, sort: true, value: (dataset) => dataset.classes.length, cell: (dataset) => number(dataset.classes.length) },
@@ -55,7 +56,7 @@ function listed(page, { items, next, built_in: known = [] }) {
   rows.set(items);
   const unused = known.filter(({ prepared }) => !prepared);
   return [rows.element, unused.length > 0 && [h("p", "Built in, and not used yet:"),
-    h("ul", unused.map((one) => h("li", h("a", { href: href(one.name) }, name(one.name)), `: ${one.content}; ${FIRST_USE[one.origin]}`)))], next && h("p", { class: "soft" }, `The newest ${items.length} are shown.`)];
+    h("ul", unused.map((one) => h("li", h("a", { href: datasetHref(one.name) }, name(one.name)), `: ${one.content}; ${FIRST_USE[one.origin]}`)))], next && h("p", { class: "soft" }, `The newest ${items.length} are shown.`)];
 }
 
 /** @param {Dataset} dataset @returns {number} */
@@ -74,7 +75,7 @@ function uploading(page, done) {
       field.value ||= taken.name.replace(/(\.(zip|tar|gz|tgz|zst|npz|csv))+$/i, "").toLowerCase().replace(/[^a-z0-9._-]+/g, "-").replace(/^[^a-z0-9]+/, "").slice(0, 63);
     },
   });
-  const { form } = uploadForm({
+  const { form, values } = uploadForm({
     path: "/v1/datasets", verb: "Upload", file, signal: page.signal,
     fields: [
       h("label", "Name", field),
@@ -86,13 +87,21 @@ function uploading(page, done) {
     done(dataset) {
       done();
       return [
-        h("p", h("a", { href: href(dataset.name) }, "Open ", name(dataset.name)), ` ${splits(dataset)} images, ${dataset.classes.length} classes`),
+        h("p", h("a", { href: datasetHref(dataset.name) }, "Open ", name(dataset.name)), ` ${splits(dataset)} images, ${dataset.classes.length} classes`),
         warnings(dataset.warnings), skippedFiles(dataset.skipped),
       ];
     },
   });
-  return panel("Upload", {
-    method: "POST", path: "/v1/datasets?name=my-digits", file: "my-digits.zip",
-    python: 'print(client.datasets.upload("my-digits.zip", name="my-digits"))', command: "glassbox datasets upload my-digits.zip --name my-digits",
+  return panel("Upload", () => {
+    /** @type {Record<string, string>} */
+    const options = { name: "my-digits", ...values() };
+    const { image_shape: size, channels, test_fraction: share, ...texts } = options;
+    const archive = file.file()?.name ?? "my-digits.zip";
+    const shape = size && `, image_shape=(${size.replace("x", ", ")})`;
+    return {
+      method: "POST", path: address("/v1/datasets", options), file: archive,
+      python: `print(client.datasets.upload(${python(archive)}, ${keywords({ ...texts, channels: channels && Number(channels), test_fraction: share && Number(share) })}${shape ?? ""}))`,
+      command: `glassbox datasets upload ${quoted(archive)}${flags(options)}`,
+    };
   }, form);
 }

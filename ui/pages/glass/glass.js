@@ -1,8 +1,8 @@
 /** The glass box: one image through one version, from the input over every layer to the pixels that mattered. */
 
 import { address, get, items } from "../../api.js";
-import { modelHref } from "../../common/actions.js";
 import { load, panel } from "../../common/panel.js";
+import { modelHref, modelPath } from "../../common/paths.js";
 import { h, replace } from "../../parts/dom.js";
 import { name, plain } from "../../parts/format.js";
 import { paced } from "../../parts/paced.js";
@@ -21,7 +21,7 @@ const MOST_VERSIONS = 50; // to compare with, in the list
 export async function show({ root, params, query, signal, title, setQuery }) {
   const { model, version } = params;
   title(`Glass box: ${model}@${version}`);
-  const versions = `/v1/models/${encodeURIComponent(model)}/versions`;
+  const versions = `${modelPath(model)}/versions`;
   const routeOf = (/** @type {string} */ reference) => `${versions}/${encodeURIComponent(reference)}`;
   const route = routeOf(version);
   /** @type {object | Blob | null} the body of a request: the place of an image, numbers, or a file */

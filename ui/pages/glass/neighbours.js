@@ -3,6 +3,7 @@
 import { address, send } from "../../api.js";
 import { panel } from "../../common/panel.js";
 import { imagesOf } from "../../common/pictures.js";
+import { datasetPath } from "../../common/paths.js";
 import { h } from "../../parts/dom.js";
 import { name, number } from "../../parts/format.js";
 import { picture } from "../../parts/pictures/maps.js";
@@ -14,7 +15,7 @@ const SHOWN = 10;
 export async function neighbours(route, reference, image, signal) {
   try {
     const found = await send("POST", address(`${route}/neighbours`, { count: SHOWN }), image, { signal });
-    const path = `/v1/datasets/${encodeURIComponent(found.dataset)}/images`;
+    const path = `${datasetPath(found.dataset)}/images`;
     const { pictures, items, ...shape } = await imagesOf(path, found.neighbours, (one) => one, signal);
     const size = shape.height * shape.width * shape.channels;
     return panel("Nearest training images", asCode("neighbours", route, reference, image, { count: SHOWN }),

@@ -4,7 +4,7 @@ import { get } from "../../api.js";
 import { load as read, panel, problem } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { near } from "../../parts/near.js";
-import { calibration, classTable, confusion, words } from "../models/evaluation.js";
+import { asCode, calibration, classTable, confusion, filterOf, queryOf, words } from "../models/evaluation.js";
 
 /** @typedef {import("../models/evaluation.js").Filter} Filter */
 
@@ -14,21 +14,21 @@ export function evaluated(page, { id: job, links, result }) {
   const id = JSON.stringify(job);
   const place = h("div");
   const pictures = h("div", h("p", { class: "soft" }, "The images, the most confident errors first …"));
-  const gallery = panel("Images", { path: links.predictions, python: `for image in client.jobs.predictions(${id}):\n    print(image)` }, pictures);
+  const filter = () => ({ ...filterOf(page.query), order: "most_confident" });
+  const gallery = panel("Images", () => asCode(links.predictions, `client.jobs.predictions(${id}`, filter()), pictures);
   const recipe = { path: links.evaluation, python: `print(client.jobs.evaluation(${id}))` };
   /** @type {(() => ReturnType<typeof load>) | null} */
   let shown = null;
   const open = (/** @type {Filter} */ filter) => void shown?.().then((made) => made.open(filter), () => {});
 
   async function load() {
-    const { filterOf, images, queryOf } = await import("../models/images.js");
+    const { images } = await import("../models/images.js");
     const made = images({ path: links.predictions, dataset, split, model, version }, { signal: page.signal });
     replace(pictures, made.element);
     draw();
 
     function draw() {
-      const filter = filterOf(page.query);
-      void made.show({ ...filter, order: "most_confident" }, words(filter, split));
+      void made.show(filter(), words(filter(), split));
     }
 
     return {

@@ -5,7 +5,8 @@ import { panel } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { number } from "../../parts/format.js";
 import { tiles } from "../../parts/pictures/tiles.js";
-import { checkpoint, tensor } from "../../common/weights.js";
+import { asCode as weightsAsCode, checkpoint, tensor } from "../../common/weights.js";
+import { datasetPath } from "../../common/paths.js";
 
 /** @typedef {import("../../parts/pictures/tiles.js").Tensor} Tensor */
 
@@ -20,9 +21,9 @@ export function firstLayer(job, signal) {
   const said = h("output");
   const slider = h("input", { type: "range", min: 0, step: 1, "aria-label": "Epoch of the weights", oninput: draw });
   const choice = h("p", { class: "row" }, slider, said);
-  const saved = `${job.result?.model}@${job.result?.version}`;
-  const element = panel("First layer", job.result
-    ? { path: `${job.links.version}/weights?format=safetensors`, save: "weights.safetensors", python: `client.models.download(${JSON.stringify(saved)}, "weights.safetensors")`, command: `glassbox models download ${saved} --format safetensors -o weights.safetensors` }
+  /** @type {any} the version that the training has published */
+  let published = null;
+  const element = panel("First layer", () => published ? weightsAsCode(published)
     : { path: `${path}?tensor=layer1.weights`, save: "weights.safetensors", python: `client.jobs.save_weights(${JSON.stringify(job.id)}, "weights.safetensors")` }, place);
   /** @type {{epochs: number, tensor: Tensor}[]} */
   let snapshots = [];
@@ -65,7 +66,7 @@ export function firstLayer(job, signal) {
     if (busy || final || signal.aborted || performance.now() < next) return;
     busy = true;
     try {
-      shape ??= (await get(`/v1/datasets/${encodeURIComponent(job.request.dataset)}`, { signal })).image_shape;
+      shape ??= (await get(datasetPath(job.request.dataset), { signal })).image_shape;
       const { epochs, tensor: found } = await checkpoint(path, signal);
       if (!final && !signal.aborted) add(epochs, found);
     } catch {
@@ -76,7 +77,8 @@ export function firstLayer(job, signal) {
   }
 
   /** Show the published weights. @param {any} found @param {number} epochs */
-  async function version({ links, input, configuration, classes }, epochs) {
+  async function version(found, epochs) {
+    const { links, input, configuration, classes } = (published = found);
     final = true;
     try {
       const weights = await tensor(links.weights, signal);

@@ -1,7 +1,7 @@
 /** A job. A training and a batch have pages of their own; the others show their progress and their result. */
 
 import { get } from "../../api.js";
-import { load, panel } from "../../common/panel.js";
+import { load, panel, problem, terms } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { number, percent, plain } from "../../parts/format.js";
 import { again } from "../../parts/router.js";
@@ -35,6 +35,7 @@ function plainJob(page, first) {
   const title = `${kind[0].toUpperCase()}${kind.slice(1)} of ${plain(String(first.request.model ?? first.id))}`;
   const top = head(page, title, first);
   const result = h("div");
+  const told = h("div");
   const found = h("div");
   page.title(title);
 
@@ -42,34 +43,30 @@ function plainJob(page, first) {
   function draw(job) {
     top.update(job);
     replace(result, job.result
-      ? [job.kind === "reproduction" && verdict(job.result), facts(job.result)]
+      ? [told, facts(job.result)]
       : h("p", { class: "soft" }, job.error ? "No result." : "The result appears here when the job ends."));
+    if (job.kind === "reproduction" && job.result && !told.hasChildNodes())
+      import("../models/reproduction.js").then(({ verdict }) => replace(told, verdict(job.result)), (error) => replace(told, problem(error)));
     if (job.links.evaluation && job.result && !found.dataset.shown) {
       found.dataset.shown = "yes";
-      import("./evaluated.js").then(({ evaluated }) => found.append(evaluated(page, job)));
+      import("./evaluated.js").then(({ evaluated }) => found.append(evaluated(page, job)), (error) => replace(found, problem(error)));
     }
   }
 
   draw(first);
   follow(page, first, { onjob: draw });
+  const asCode = { path: `/v1/jobs/${first.id}`, python: `print(client.jobs.get(${JSON.stringify(first.id)}))`, command: `glassbox jobs show ${first.id}` };
   return [
     top.element,
-    panel("Result", { path: `/v1/jobs/${first.id}`, python: `print(client.jobs.get(${JSON.stringify(first.id)}))`, command: `glassbox jobs show ${first.id}` }, result),
+    panel("Result", asCode, result),
     found,
-    panel("Request", null, facts(first.request)),
+    panel("Request", { ...asCode, python: `print(client.jobs.get(${JSON.stringify(first.id)}).request)` }, facts(first.request)),
   ];
-}
-
-/** @param {any} result */
-function verdict({ reproduced, differing_numbers: differing, first_difference: first }) {
-  if (reproduced) return h("p", h("strong", { class: "tone-right" }, "● Reproduced: "), "all weights agree, bit for bit.");
-  return h("p", h("strong", { class: "tone-wrong" }, "▲ Not reproduced: "), `${number(differing)} numbers differ`,
-    first && `; the first is ${first.parameter}${first.index ? `[${first.index.join(", ")}]` : ""}: ${first.expected} before, ${first.got} now`, ".");
 }
 
 /** What a JSON object says, one line a member. @param {Record<string, any>} object */
 export function facts(object) {
-  return h("dl", { class: "facts" }, Object.entries(object).map(([name, value]) => [h("dt", plain(name.replaceAll("_", " "))), h("dd", text(name, value))]));
+  return terms("facts", Object.entries(object).map(([name, value]) => [plain(name.replaceAll("_", " ")), text(name, value)]));
 }
 
 /** @param {string} name @param {any} value @returns {string} */

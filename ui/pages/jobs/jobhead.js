@@ -1,9 +1,10 @@
 /** The head of a job's page: state, progress, what it waits for or why it failed, and what can be done with it. */
 
-import { buttons, hasEnded, hrefOf, modelHref, updated } from "../../common/actions.js";
+import { buttons, hasEnded, hrefOf, tookOf, updated } from "../../common/actions.js";
 import { get } from "../../api.js";
 import { live } from "../../live.js";
 import { remedy, state, warnings } from "../../common/panel.js";
+import { modelHref } from "../../common/paths.js";
 import { h, replace } from "../../parts/dom.js";
 import { ago, number, plain, seconds } from "../../parts/format.js";
 import { go } from "../../parts/router.js";
@@ -98,7 +99,7 @@ export function head(page, title, job, more) {
       !done && progress.eta_seconds > 0 && h("span", { class: "soft" }, `about ${seconds(progress.eta_seconds)} left`),
       job.attempt > 1 && h("span", { class: "soft" }, `attempt ${job.attempt}`),
       h("span", { class: "soft" }, "submitted ", ago(job.created_at)),
-      done && job.started_at && h("span", { class: "soft" }, `took ${seconds((Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000)}`));
+      done && job.started_at && h("span", { class: "soft" }, `took ${seconds(tookOf(job))}`));
     bar.hidden = done || deleted;
     bar.max = progress.total || 1;
     if (job.state === "queued") bar.removeAttribute("value");

@@ -4,7 +4,7 @@ import { cancel, hasEnded, hrefOf, remove, retry, updated } from "../../common/a
 import { Problem, address, get, may, page as readPage, send } from "../../api.js";
 import { flags, keywords } from "../../common/code.js";
 import { live } from "../../live.js";
-import { allowed, empty, lacks, panel, problem } from "../../common/panel.js";
+import { allowed, empty, lacks, panel, problem, terms } from "../../common/panel.js";
 import { eachFrame, h, replace } from "../../parts/dom.js";
 import { bytes, number } from "../../parts/format.js";
 import { again, go } from "../../parts/router.js";
@@ -33,7 +33,7 @@ export async function show(page) {
   /** @type {string | null} */
   let next = null;
   const filters = Object.fromEntries(FILTERS.map((filter) => [filter, query.get(filter)]));
-  const figures = h("dl", { class: "figures" });
+  const figures = h("div");
   const now = h("div", { class: "grid" });
   const errors = h("div");
   const more = h("button", { type: "button", hidden: true, onclick: () => void read(next) });
@@ -135,7 +135,7 @@ export async function show(page) {
         ["Processes busy", h("a", { href: "/ui/system" }, processes ? `${processes[0]} of ${processes[1]}` : "unknown")],
         ["Volume, free", h("a", { href: "/ui/system" }, bytes(volume.free))],
       ];
-      replace(figures, shown.map(([term, value]) => h("div", h("dt", term), h("dd", value))));
+      replace(figures, terms("figures", shown));
       for (const { fault } of [redis, volume]) if (fault) figures.append(h("div", { class: "problem", role: "alert" }, h("strong", "No new job is accepted"), h("p", fault.detail)));
       if (!redis.fault && !volume.fault) return;
     } catch {} // the list of jobs shows the error

@@ -1,7 +1,8 @@
 /** A job as a row of the board, and as a card while it runs. */
 
-import { hasEnded, hrefOf, modelHref } from "../../common/actions.js";
+import { hasEnded, hrefOf, tookOf } from "../../common/actions.js";
 import { state } from "../../common/panel.js";
+import { modelHref } from "../../common/paths.js";
 import { h } from "../../parts/dom.js";
 import { ago, name, number, percent, plain, seconds } from "../../parts/format.js";
 
@@ -15,7 +16,7 @@ export const COLUMNS = [
   { name: "model", label: "Model", cell: model },
   { name: "result", label: "Result", cell: result },
   { name: "submitted", label: "Submitted", cell: (job) => ago(job.created_at) },
-  { name: "took", label: "Took", numeric: true, cell: took },
+  { name: "took", label: "Took", numeric: true, cell: (job) => seconds(tookOf(job)) },
 ];
 
 /** @param {Job} job */
@@ -41,11 +42,6 @@ function result(job) {
 function progressText({ progress: { done, total, unit, eta_seconds: left, place, starts_in_seconds: start } }) {
   if (place) return `place ${place} in the queue${start == null ? "" : `, starts in about ${seconds(start)}`}`;
   return `${number(done)} of ${number(total)} ${unit}${left ? `, ${seconds(left)} left` : ""}`;
-}
-
-/** @param {Job} job */
-function took({ started_at: from, finished_at: to }) {
-  return from && to ? seconds((Date.parse(to) - Date.parse(from)) / 1000) : "–";
 }
 
 /** @param {Job} job */

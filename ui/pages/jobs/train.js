@@ -2,7 +2,8 @@
 
 import { get, may, page as readPage, send } from "../../api.js";
 import { python, quoted } from "../../common/code.js";
-import { allowed, lacks, load, panel, problem, recipes } from "../../common/panel.js";
+import { allowed, lacks, load, panel, problem } from "../../common/panel.js";
+import { versionPath } from "../../common/paths.js";
 import { h, replace } from "../../parts/dom.js";
 import { bytes, number, plain, seconds } from "../../parts/format.js";
 import { form } from "../../parts/form.js";
@@ -51,7 +52,7 @@ async function given(query, signal) {
   if (!values.like) return { values, settings: null };
   const [model, reference = "latest"] = String(values.like).split("@");
   try {
-    const version = await get(`/v1/models/${encodeURIComponent(model)}/versions/${encodeURIComponent(reference)}`, { signal });
+    const version = await get(versionPath(model, reference), { signal });
     return { values: { model, dataset: version.dataset, ...values }, settings: version.configuration };
   } catch (error) {
     if (/** @type {import("../../api.js").Problem} */ (error).status !== 404) throw error;
@@ -68,7 +69,6 @@ function content(page, { schema, presets, datasets, models, values, settings }) 
   const about = h("p", { class: "soft" });
   const network = h("p", { class: "network", role: "group", "aria-label": "The network" });
   const estimate = h("p", { "aria-live": "polite" });
-  const code = h("div", { class: "code" });
   const button = allowed(h("button", { class: "primary", type: "submit", form: "training" }, "Start the training"), "submit");
   let timer = 0;
   let asked = new AbortController();
@@ -106,10 +106,12 @@ function content(page, { schema, presets, datasets, models, values, settings }) 
     fields.hint(now.like ? { ...preset } : { preset: name, ...preset });
     about.textContent = now.like ? `The settings of ${plain(now.like)}.` : presets.find((one) => one.name === name)?.description ?? "";
     network.textContent = preset ? drawn({ ...preset, ...now }, sets.get(now.dataset)) : "";
-    const open = code.querySelector("details")?.open;
-    const whole = { ...now, model: now.model ?? "my-model", dataset: now.dataset ?? "digits" };
-    replace(code, recipes({ method: "POST", path: "/v1/training-jobs", body: whole, python: inPython(whole), command: asCommand(whole) }));
-    code.querySelector("details")?.toggleAttribute("open", !!open);
+    document.dispatchEvent(new Event("viewchange"));
+  }
+
+  function asCode() {
+    const body = { model: "my-model", dataset: "digits", ...fields.values() };
+    return { method: "POST", path: "/v1/training-jobs", body, python: inPython(body), command: asCommand(body) };
   }
 
   /** @param {Values} now */
@@ -151,7 +153,7 @@ function content(page, { schema, presets, datasets, models, values, settings }) 
   void guess(fields.values());
   return [
     failure,
-    panel("Settings", null, fields.element, about, network, estimate, h("p", { class: "row" }, button), code),
+    panel("Settings", asCode, fields.element, about, network, estimate, h("p", { class: "row" }, button)),
   ];
 }
 

@@ -1,9 +1,10 @@
 /** A training: its curves while it runs and afterwards, its first layer, the race of its preset, its warnings, its log. */
 
-import { hasEnded, modelHref } from "../../common/actions.js";
+import { hasEnded } from "../../common/actions.js";
 import { get, items, page as readPage } from "../../api.js";
 import { live } from "../../live.js";
-import { panel, problem } from "../../common/panel.js";
+import { panel, problem, terms } from "../../common/panel.js";
+import { modelHref, modelPath, versionPath } from "../../common/paths.js";
 import { chart, cursors } from "../../parts/charts/chart.js";
 import { eachFrame, h, replace } from "../../parts/dom.js";
 import { bytes, number, percent, plain, seconds } from "../../parts/format.js";
@@ -49,7 +50,7 @@ export function training(page, first) {
 
   const again = h("a", { href: `/ui/train?job=${id}` }, "Train again with …");
   const top = head(page, title, first, again);
-  const figures = h("dl", { class: "figures" });
+  const figures = h("div");
   const versus = h("div");
   const note = h("p", { class: "soft" });
   const failure = h("div");
@@ -69,7 +70,7 @@ export function training(page, first) {
   }));
   signal.addEventListener("abort", () => charts.forEach(({ destroy }) => destroy()), { once: true });
 
-  const measured = layers({ path: `/v1/jobs/${id}/history` }, group, signal);
+  const measured = layers({ path: `/v1/jobs/${id}/history`, python: `for epoch in client.jobs.history(${JSON.stringify(id)}):\n    print(epoch)` }, group, signal);
   const draw = eachFrame(() => {
     const mine = own.epochs.filter(Boolean);
     const theirs = other?.epochs.filter(Boolean) ?? [];
@@ -111,14 +112,15 @@ export function training(page, first) {
       ["Training time", metrics.training_seconds && seconds(metrics.training_seconds)],
       ["Loading, evaluation", load !== undefined && `${seconds(load)}, ${seconds(evaluation)}`],
     ];
-    replace(figures, shown.filter(([, value]) => value).map(([name, value]) => h("div", h("dt", name), h("dd", value))));
+    replace(figures, terms("figures", shown));
   }
 
   // The first layer and the race.
   const weights = firstLayer(first, signal);
   const spread = histograms(first, signal);
   const selection = race();
-  const raced = panel("Selection", { path: `/v1/jobs/${id}/events` }, selection.element);
+  const events = { path: `/v1/jobs/${id}/events`, python: `for event in client.jobs.events(${JSON.stringify(id)}):\n    print(event)`, command: `glassbox jobs watch ${id}` };
+  const raced = panel("Selection", events, selection.element);
   raced.hidden = first.request.preset !== "auto";
 
   const log = h("ol", { class: "log", tabindex: 0, "aria-label": "Log" });
@@ -183,11 +185,11 @@ export function training(page, first) {
     published = true;
     const { model, version } = job.result;
     try {
-      const found = await get(`/v1/models/${encodeURIComponent(model)}/versions/${version}`, { signal });
+      const found = await get(versionPath(model, version), { signal });
       void weights.version(found, own.epochs.length - 1);
       void spread.read(true);
       if (found.selection) selection.set(found.selection);
-      const { aliases } = await get(`/v1/models/${encodeURIComponent(model)}`, { signal });
+      const { aliases } = await get(modelPath(model), { signal });
       if (aliases.champion && aliases.champion !== version)
         void import("../../common/again.js").then(({ compareWithChampion }) => replace(versus, h("p", compareWithChampion(model, version, found.dataset))));
     } catch {
@@ -240,20 +242,21 @@ export function training(page, first) {
     if (!job.result && own.epochs.length) void weights.epoch(), void spread.read();
   });
 
-  const path = `/v1/jobs/${id}`;
-  const python = `job = client.jobs.get(${JSON.stringify(id)})\n`;
   return [
     top.element,
     figures,
     versus,
     failure,
-    panel("Curves", { path: `${path}/history`, python: `${python}for epoch in client.jobs.history(job.id):\n    print(epoch)`, command: `glassbox jobs watch ${id}` },
+    panel("Curves", () => ({
+      path: `/v1/jobs/${id}/history`, command: `glassbox jobs watch ${id}`,
+      python: `for job in ${JSON.stringify([id, ...(other ? [other.id] : [])])}:\n    for epoch in client.jobs.history(job):\n        print(job, epoch)`,
+    }),
       h("label", { class: "row" }, "Compare with ", choice), h("div", { class: "grid" }, charts.map(({ element }) => element)), note),
     measured.element,
     raced,
     weights.element,
     spread.element,
-    panel("Log", { path: `${path}/events`, python: `${python}for event in job.events():\n    print(event)`, command: `glassbox jobs watch ${id}` }, opened),
+    panel("Log", events, opened),
   ];
 }
 

@@ -2,6 +2,7 @@
 
 import { Problem, getWithHeaders, send } from "../../api.js";
 import { allowed, problem } from "../../common/panel.js";
+import { modelPath } from "../../common/paths.js";
 import { h, replace } from "../../parts/dom.js";
 import { ago, name, plain } from "../../parts/format.js";
 import { toast } from "../../parts/toast.js";
@@ -15,7 +16,7 @@ let menus = 0;
  *   is shown; changed: reads again what the page shows
  */
 export function aliasesOf({ model, notice, changed, signal }) {
-  const at = (/** @type {string} */ alias) => `/v1/models/${encodeURIComponent(model)}/aliases/${encodeURIComponent(alias)}`;
+  const at = (/** @type {string} */ alias) => `${modelPath(model)}/aliases/${encodeURIComponent(alias)}`;
 
   /**
    * Move an alias from the version that the page shows, undefined if there is no alias; to null removes it.

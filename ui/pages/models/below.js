@@ -1,7 +1,8 @@
 /** The lower part of a version's page: its first layer, how its settings were selected, the training again, provenance. */
 
-import { load, panel } from "../../common/panel.js";
-import { tensor } from "../../common/weights.js";
+import { load, panel, terms } from "../../common/panel.js";
+import { asCode, tensor } from "../../common/weights.js";
+import { datasetHref } from "../../common/paths.js";
 import { h, replace } from "../../parts/dom.js";
 import { bytes, plain } from "../../parts/format.js";
 import { tiles } from "../../parts/pictures/tiles.js";
@@ -14,10 +15,7 @@ export async function below(place, version, signal) {
   const layer = h("div");
   const raced = version.selection && await selection(version);
   replace(place,
-    panel("First layer", {
-      path: `${version.links.weights}?format=safetensors`, save: "weights.safetensors", python: `client.models.download("${reference}", "weights.safetensors")`,
-      command: `glassbox models download ${reference} --format safetensors -o weights.safetensors`,
-    }, layer),
+    panel("First layer", asCode(version), layer),
     raced,
     panel("Train it again", { method: "POST", path: version.links.reproduce, python: `print(client.reproduce(${JSON.stringify(reference)}).wait().result)`, command: `glassbox models verify ${reference}` },
       reproduction(version, signal)),
@@ -59,7 +57,7 @@ async function selection(version) {
 function provenance(version) {
   /** @type {[string, any][]} */
   const facts = [
-    ["Data set", h("a", { href: `/ui/datasets/${encodeURIComponent(version.dataset)}` }, version.dataset)],
+    ["Data set", h("a", { href: datasetHref(version.dataset) }, version.dataset)],
     ["Job", h("a", { href: `/ui/jobs/${version.job}` }, version.job)],
     ["Random seed", String(version.seed)], ["BLAS threads", String(version.blas_threads)],
     ...Object.entries(version.environment).map(([key, value]) => /** @type {[string, any]} */ ([key, plain(value)])),
@@ -68,5 +66,5 @@ function provenance(version) {
   ];
   return panel("Provenance", { path: pathOf(version), python: `print(client.models.version(${JSON.stringify(referenceOf(version))}))`, command: `glassbox models report ${referenceOf(version)}` },
     h("p", "The same data, settings, seed and threads give the same bits."),
-    h("dl", { class: "facts" }, facts.map(([term, value]) => [h("dt", term), h("dd", value)])));
+    terms("facts", facts));
 }

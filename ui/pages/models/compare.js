@@ -1,16 +1,17 @@
 /** Two to four versions of a model beside each other: figures, settings that differ, curves, and the same test images. */
 
-import { get, page as pageOf, send } from "../../api.js";
+import { address, get, page as pageOf, send } from "../../api.js";
 import { quoted } from "../../common/code.js";
 import { live } from "../../live.js";
 import { deletesVersion, whenDeleted } from "../../common/deleted.js";
-import { allowed, load, panel, problem, state } from "../../common/panel.js";
+import { allowed, load, panel, problem, state, terms } from "../../common/panel.js";
+import { datasetHref, datasetPath, modelHref, modelPath, versionPath } from "../../common/paths.js";
 import { h, replace } from "../../parts/dom.js";
 import { name, number, percent, plain, seconds } from "../../parts/format.js";
 import { matrix } from "../../parts/charts/matrix.js";
 import { go } from "../../parts/router.js";
 import { aliasesOf } from "./aliases.js";
-import { curves, flat, words } from "./evaluation.js";
+import { asCode, curves, flat, words } from "./evaluation.js";
 
 /** @typedef {import("../../parts/router.js").Page} Page */
 /**
@@ -27,24 +28,24 @@ export async function show(page) {
   const { params, signal, root } = page;
   const place = h("div");
   page.title(`Compare versions of ${plain(params.name)}`);
-  root.append(h("h1", "Compare versions of ", h("a", { href: `/ui/models/${encodeURIComponent(params.name)}` }, name(params.name))), place);
+  root.append(h("h1", "Compare versions of ", h("a", { href: modelHref(params.name) }, name(params.name))), place);
   await load(place, "the versions", () => read(page), (found) => content(page, found), signal);
 }
 
 /** @param {Page} page */
 async function read({ params, query, signal }) {
-  const model = `/v1/models/${encodeURIComponent(params.name)}`;
+  const model = modelPath(params.name);
   const [owner, list] = await Promise.all([get(model, { signal }), pageOf(`${model}/versions`, { limit: 100 }, signal)]);
   const newest = list.items.map(({ version }) => String(version));
   const champion = String(owner.aliases.champion ?? newest[1] ?? newest[0]);
   const wanted = query.get("versions")?.split(",").slice(0, MOST) ?? [newest[0], champion === newest[0] ? (newest[1] ?? champion) : champion];
   const compared = await Promise.all([...new Set(wanted)].map(async (number) => {
-    const path = `${model}/versions/${encodeURIComponent(number)}`;
+    const path = versionPath(params.name, number);
     const [version, evaluation] = await Promise.all([get(path, { signal }), get(`${path}/evaluation`, { signal })]);
     return { version, evaluation };
   }));
   for (const { version } of compared) {
-    const dataset = await get(`/v1/datasets/${encodeURIComponent(version.dataset)}`, { signal }).catch(() => null); // deleted
+    const dataset = await get(datasetPath(version.dataset), { signal }).catch(() => null); // deleted
     version.named = dataset?.name ?? version.dataset.slice(0, 15);
   }
   return { owner, newest, compared };
@@ -75,14 +76,14 @@ function content(page, { owner, newest, compared }) {
   if (one && own.length > 1) replace(pairs, beside(own, signal));
   else if (own.length > 1) replace(pairs, h("p", { class: "warning" }, "The versions were tested on different images: evaluate them on the same test set below."));
   const as = {
-    path: `/v1/models/${encodeURIComponent(owner.name)}/versions`, command: `glassbox models compare ${own.map(({ reference }) => reference).join(" ")}`,
+    path: `${modelPath(owner.name)}/versions`, command: `glassbox models compare ${own.map(({ reference }) => reference).join(" ")}`,
     python: `for version in ${JSON.stringify(own.map(({ reference }) => reference))}:\n    print(client.models.version(version))`,
   };
   const same = sameTest(page, own, versions, pairs);
   const isAsked = page.query.has("dataset");
   return [
     h("p", { class: "row" }, numbers.map((each) => h("span", { class: "row" },
-      h("a", { class: "chip", href: `/ui/models/${encodeURIComponent(owner.name)}/${each}` }, `@${each}`),
+      h("a", { class: "chip", href: modelHref(owner.name, each) }, `@${each}`),
       numbers.length > 2 && h("button", { type: "button", "aria-label": `Remove version ${each}`, onclick: () => chosen(numbers.filter((other) => other !== each)) }, "×"))),
       numbers.length < MOST && rest.length > 0 && more),
     isAsked && same,
@@ -112,7 +113,7 @@ function figures(compared) {
     ["Training time", ({ version }) => seconds(version.metrics.training_seconds)],
     ["Images a second", ({ version }) => number(version.metrics.images_per_second)],
     ["Test images", ({ evaluation }) => number(evaluation.samples)],
-    ["Data set", ({ version }) => h("a", { href: `/ui/datasets/${encodeURIComponent(version.dataset)}` }, name(version.named))],
+    ["Data set", ({ version }) => h("a", { href: datasetHref(version.dataset) }, name(version.named))],
     ["Aliases", ({ version }) => version.aliases.map((/** @type {string} */ alias) => h("span", { class: "chip" }, name(alias)))],
   ];
   return grid("Figures", compared.map(({ version }) => `@${version.version}`), rows.map(([head, cell]) => [head, ...compared.map(cell)]));
@@ -136,7 +137,7 @@ function promotion(page, owner, sides) {
   const notice = h("div");
   const place = h("p", { class: "row" });
   const aliases = aliasesOf({ model: owner.name, notice, signal: page.signal, async changed() {
-    owner = await get(`/v1/models/${encodeURIComponent(owner.name)}`, { signal: page.signal });
+    owner = await get(modelPath(owner.name), { signal: page.signal });
     draw();
   } });
   function draw() {
@@ -162,6 +163,8 @@ function beside(sides, signal) {
     const { model, version, dataset, split = "test" } = first.evaluation;
     /** @type {Promise<{show: (filter: any, words: string) => any}> | null} */
     let shown = null;
+    /** @type {Record<string, any> | null} of the images that are shown */
+    let chosen = null;
     const open = async (/** @type {Record<string, any>} */ filter, /** @type {string} */ what) => {
       shown ??= import("./images.js").then(({ images }) => {
         const made = images({ path: `${first.path}/predictions/compare`, dataset, split, model, version }, { signal });
@@ -169,20 +172,21 @@ function beside(sides, signal) {
         return made;
       });
       const legend = `${what} (class: prediction of ${plain(first.reference)} / ${plain(other.reference)})`;
-      await (await shown).show({ with: other.as, order: "most_confident", ...filter }, legend);
+      chosen = { with: other.as, order: "most_confident", ...filter };
+      document.dispatchEvent(new Event("viewchange"));
+      await (await shown).show(chosen, legend);
       gallery.scrollIntoView({ block: "nearest" });
     };
     void load(place, "the comparison", (until) => get(`${first.path}/predictions/compare`, { query: { with: other.as, limit: 1 }, signal: until }), (found) => [
-      h("dl", { class: "figures" }, CELLS.map((cell) => h("div", h("dt", said(cell, first, other)),
-        h("dd", h("button", { type: "button", class: "link", onclick: () => void open({ cell }, `images: ${said(cell, first, other)}`) }, number(found.counts[cell])))))),
+      terms("figures", CELLS.map((cell) => [said(cell, first, other),
+        h("button", { type: "button", class: "link", onclick: () => void open({ cell }, `images: ${said(cell, first, other)}`) }, number(found.counts[cell]))])),
       h("p", verdict(found)),
       h("h3", "Confusion matrix: ", `${plain(first.reference)} minus ${plain(other.reference)}`),
       difference(first, other, (filter) => void open(filter, words(filter, `${first.reference}:`))),
     ], signal);
-    return panel(title, {
-      path: `${first.path}/predictions/compare?with=${encodeURIComponent(other.as)}`,
-      python: `print(client.${first.as.includes("@") ? "models" : "jobs"}.compare(${JSON.stringify(first.as)}, ${JSON.stringify(other.as)}))`,
-    }, place, gallery);
+    const call = (/** @type {string} */ name) => `client.${first.as.includes("@") ? "models" : "jobs"}.${name}(${JSON.stringify(first.as)}, ${JSON.stringify(other.as)}`;
+    const path = `${first.path}/predictions/compare`;
+    return panel(title, () => chosen ? asCode(path, call("compared_images"), chosen) : { path: address(path, { with: other.as }), python: `print(${call("compare")}))` }, place, gallery);
   });
 }
 
@@ -264,7 +268,7 @@ function sameTest(page, own, versions, pairs) {
       result.append(grid("On the same test set", sides.map((side) => `@${side.evaluation.version}`), [
         ["Accuracy", ...evaluations.map((each) => `${percent(each.accuracy, 2)}${range(each.accuracy_interval)}`)],
         ["Loss", ...evaluations.map((each) => number(each.loss))], ["Images", ...evaluations.map((each) => number(each.samples))],
-      ]), h("div", promotion(page, await get(`/v1/models/${encodeURIComponent(page.params.name)}`, { signal }), sides)));
+      ]), h("div", promotion(page, await get(modelPath(page.params.name), { signal }), sides)));
       replace(pairs, beside(sides, signal));
     } catch (error) {
       shown = false;

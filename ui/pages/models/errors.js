@@ -4,8 +4,8 @@ import { corrections } from "../../common/correct.js";
 import { options, panel } from "../../common/panel.js";
 import { called } from "../../common/pictures.js";
 import { h, replace } from "../../parts/dom.js";
-import { words } from "./evaluation.js";
-import { asCode, filterOf, images, queryOf, said } from "./images.js";
+import { asCode, filterOf, queryOf, words } from "./evaluation.js";
+import { images, said } from "./images.js";
 
 /** @typedef {import("./evaluation.js").Filter} Filter */
 

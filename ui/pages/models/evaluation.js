@@ -1,5 +1,7 @@
 /** What was measured on the test images; every number opens its images. */
 
+import { address } from "../../api.js";
+import { keywords } from "../../common/code.js";
 import { h } from "../../parts/dom.js";
 import { bars } from "../../parts/charts/bars.js";
 import { chart, cursors } from "../../parts/charts/chart.js";
@@ -9,6 +11,7 @@ import { table } from "../../parts/table.js";
 
 /** @typedef {Record<string, string | number | boolean | null>} Filter the query of a version's predictions */
 
+const FILTER = ["label", "predicted", "wrong", "above", "below"];
 const FEW = 20; // a bin with fewer predictions says little
 const MANY = 20; // of more classes, the table scrolls inside the page
 
@@ -105,6 +108,26 @@ export function words({ label, predicted, wrong, above, below }, split) {
   ];
   const kind = wrong === null || wrong === undefined ? "" : String(wrong) === "true" ? "misclassified " : "correctly classified ";
   return [`${kind}${split} images`, ...parts].filter(Boolean).join(" ");
+}
+
+/** The images that an address selects; without a filter, the errors. @param {URLSearchParams} query @returns {Filter} */
+export function filterOf(query) {
+  const filter = Object.fromEntries(FILTER.map((key) => [key, query.get(key)]));
+  return Object.values(filter).every((value) => value === null) ? { ...filter, wrong: "true" } : filter;
+}
+
+/** The changes of an address that select these images. @param {Filter} filter */
+export function queryOf(filter) {
+  return Object.fromEntries(FILTER.map((key) => [key, filter[key] == null ? null : String(filter[key])]));
+}
+
+/** The predictions that are shown, as code. @param {string} path @param {string} call such as `client.jobs.predictions("…"`
+ *  @param {Record<string, any>} filter @returns {import("../../common/panel.js").Recipe} */
+export function asCode(path, call, { with: other, ...filter }) {
+  const { wrong, above, below } = filter;
+  const number = (/** @type {any} */ text) => (text == null ? null : Number(text));
+  const values = { ...filter, wrong: wrong == null ? null : String(wrong) === "true", above: number(above), below: number(below) };
+  return { path: address(path, { with: other, ...filter }), python: `for image in ${call}, ${keywords(values)}):\n    print(image)` };
 }
 
 /** Settings that are not null, by path, such as `optimizer.learning_rate`.

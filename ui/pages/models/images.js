@@ -1,7 +1,6 @@
 /** Test images with their predictions: a gallery of those that a filter selects, and one of them from near. */
 
-import { address, get, send } from "../../api.js";
-import { keywords } from "../../common/code.js";
+import { get, send } from "../../api.js";
 import { problem } from "../../common/panel.js";
 import { bars } from "../../parts/charts/bars.js";
 import { h, replace } from "../../parts/dom.js";
@@ -9,8 +8,8 @@ import { number, percent, plain } from "../../parts/format.js";
 import { gallery } from "../../parts/pictures/gallery.js";
 import { exists } from "../../parts/router.js";
 import { called, imagesOf } from "../../common/pictures.js";
+import { datasetPath, glassHref, versionPath } from "../../common/paths.js";
 
-const FILTER = ["label", "predicted", "wrong", "above", "below"];
 const MOST = 20_000; // images of one gallery, whose predictions are kept
 const PAGE = 500;
 const PROBABILITIES = 10;
@@ -27,7 +26,7 @@ const PROBABILITIES = 10;
  * @param {{caption?: (item: Predicted) => string, onkey?: (key: string, items: Predicted[]) => any, signal: AbortSignal}} options
  */
 export function images(source, { caption = said, onkey, signal }) {
-  const where = `/v1/datasets/${encodeURIComponent(source.dataset)}/images`;
+  const where = `${datasetPath(source.dataset)}/images`;
   const line = h("p", { class: "soft", "aria-live": "polite" });
   const near = h("div", { "aria-live": "polite" });
   const failure = h("div");
@@ -92,10 +91,11 @@ export function images(source, { caption = said, onkey, signal }) {
   /** Show one image from near, with what the version predicts now. @param {Predicted} item */
   async function open(item) {
     const { model, version, split, dataset } = source;
-    const canvas = h("canvas", { role: "img", "aria-label": `test image ${item.index}` });
+    const label = `test image ${item.index}`;
+    const canvas = h("canvas", { role: "img", "aria-label": label });
     const chances = bars({ label: "Probabilities", most: 1, format: percent });
     const lost = h("div");
-    const glass = `/ui/glass/${encodeURIComponent(model)}/${version}`;
+    const glass = glassHref(model, version);
     const query = new URLSearchParams({ dataset, split, index: String(item.index) });
     replace(near, h("div", { class: "near" }, canvas, h("div",
       h("h3", h("span", { class: "name", dir: "auto" }, called({ split, ...item })), `: ${said(item)}`),
@@ -104,9 +104,11 @@ export function images(source, { caption = said, onkey, signal }) {
         exists(glass) && h("a", { class: "chip", href: `${glass}?${query}` }, "Explain it"),
         h("button", { type: "button", onclick: () => replace(near) }, "Close")))));
     try {
-      const found = `/v1/models/${encodeURIComponent(model)}/versions/${version}`;
+      const found = versionPath(model, version);
       const [{ pictures: pixels, height, width, channels }, { classes }] = await Promise.all([pictures([item], signal), get(found, { signal })]);
-      paint(canvas, pixels, height, width, channels);
+      const { picture } = await import("../../parts/pictures/maps.js");
+      Object.assign(canvas, { height, width });
+      picture(pixels, { height, width, channels, label }, canvas);
       const rows = Array.from({ length: height }, (_, y) => Array.from({ length: width }, (_, x) => {
         const at = (y * width + x) * channels;
         return channels === 1 ? pixels[at] : [...pixels.subarray(at, at + channels)];
@@ -128,35 +130,4 @@ export function images(source, { caption = said, onkey, signal }) {
 export function said({ label, predicted, confidence, other_predicted: other }) {
   if (other !== undefined) return `${plain(label)}: ${plain(predicted)} / ${plain(other)}`;
   return `${plain(label)} → ${plain(predicted)} ${percent(confidence, 0)}`;
-}
-
-/** @param {HTMLCanvasElement} canvas @param {Uint8Array} pixels @param {number} height @param {number} width @param {number} channels */
-function paint(canvas, pixels, height, width, channels) {
-  Object.assign(canvas, { height, width });
-  const picture = new ImageData(width, height);
-  for (let i = 0; i < height * width; i++) {
-    for (let c = 0; c < 3; c++) picture.data[4 * i + c] = pixels[i * channels + (channels === 3 ? c : 0)];
-    picture.data[4 * i + 3] = 255;
-  }
-  canvas.getContext("2d")?.putImageData(picture, 0, 0);
-}
-
-/** The images that an address selects; without a filter, the errors. @param {URLSearchParams} query @returns {Filter} */
-export function filterOf(query) {
-  const filter = Object.fromEntries(FILTER.map((key) => [key, query.get(key)]));
-  return Object.values(filter).every((value) => value === null) ? { ...filter, wrong: "true" } : filter;
-}
-
-/** The predictions that are shown, as code. @param {string} path @param {string} call such as `client.jobs.predictions("…"`
- *  @param {Record<string, any>} filter @returns {import("../../common/panel.js").Recipe} */
-export function asCode(path, call, filter) {
-  const { wrong, above, below } = filter;
-  const number = (/** @type {any} */ text) => (text == null ? null : Number(text));
-  const values = { ...filter, wrong: wrong == null ? null : String(wrong) === "true", above: number(above), below: number(below) };
-  return { path: address(path, filter), python: `for image in ${call}, ${keywords(values)}):\n    print(image)` };
-}
-
-/** The changes of an address that select these images. @param {Filter} filter */
-export function queryOf(filter) {
-  return Object.fromEntries(FILTER.map((key) => [key, filter[key] == null ? null : String(filter[key])]));
 }

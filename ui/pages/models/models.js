@@ -4,6 +4,7 @@ import { get, page as pageOf } from "../../api.js";
 import { live } from "../../live.js";
 import { whenDeleted } from "../../common/deleted.js";
 import { allowed, empty, panel, problem } from "../../common/panel.js";
+import { datasetHref, modelHref, modelPath } from "../../common/paths.js";
 import { h, replace } from "../../parts/dom.js";
 import { ago, name, number, percent, plain, seconds } from "../../parts/format.js";
 import { go } from "../../parts/router.js";
@@ -20,7 +21,7 @@ const LIMIT = 100;
 export async function show(page) {
   const { params, query, signal, root, setQuery } = page;
   const model = params.name;
-  const here = model ? `/v1/models/${encodeURIComponent(model)}/versions` : "/v1/models";
+  const here = model ? `${modelPath(model)}/versions` : "/v1/models";
   const notice = h("div");
   const rest = h("p", { class: "soft" });
   const steps = h("div");
@@ -37,7 +38,7 @@ export async function show(page) {
   const menus = aliasesOf({ model, notice, changed: () => void read(), signal });
 
   /** Where a version's page is. @param {any} row */
-  const address = (row) => `/ui/models/${encodeURIComponent(row.model)}/${row.version}`;
+  const address = (row) => modelHref(row.model, row.version);
   /** The columns that a list of versions and one of models, with their newest version, have in common. @param {(row: any) => any} of */
   const figures = (of) => [
     column("accuracy", "Test accuracy", (row) => accuracy(of(row)), (row) => of(row).metrics.test_accuracy ?? null),
@@ -48,13 +49,13 @@ export async function show(page) {
     { ...column("created", "Made", (row) => ago(of(row).created_at), (row) => Date.parse(of(row).created_at)) },
   ];
   const ofModels = () => [
-    { ...column("name", "Model", (row) => h("a", { href: `/ui/models/${encodeURIComponent(row.name)}` }, name(row.name)), (row) => row.name), numeric: false },
+    { ...column("name", "Model", (row) => h("a", { href: modelHref(row.name) }, name(row.name)), (row) => row.name), numeric: false },
     column("versions", "Versions", (row) => number(row.versions), (row) => row.versions),
     { ...column("latest", "Newest", (row) => h("a", { href: address(row.latest) }, `@${row.latest.version}`)), sort: false },
     ...figures((row) => row.latest),
     text("aliases", "Aliases", (row) => h("span", { class: "row" }, Object.entries(row.aliases).map(([alias, to]) =>
-      h("a", { class: "chip", href: `/ui/models/${encodeURIComponent(row.name)}/${to}` }, name(`${alias} → ${to}`))))),
-    text("delete", "", (row) => deletion(`The model ${row.name}`, row.name, `/v1/models/${encodeURIComponent(row.name)}`, Object.keys(row.aliases))),
+      h("a", { class: "chip", href: modelHref(row.name, to) }, name(`${alias} → ${to}`))))),
+    text("delete", "", (row) => deletion(`The model ${row.name}`, row.name, modelPath(row.name), Object.keys(row.aliases))),
   ];
   const ofVersions = () => [
     column("version", "Version", (row) => h("a", { href: address(row) }, `@${row.version}`), (row) => row.version),
@@ -72,7 +73,7 @@ export async function show(page) {
     columns: model ? ofVersions() : ofModels(),
     key: (row) => (model ? String(row.version) : row.name),
     empty: steps,
-    onopen: (row) => go(model ? address(row) : `/ui/models/${encodeURIComponent(row.name)}`),
+    onopen: (row) => go(model ? address(row) : modelHref(row.name)),
     onselect: model ? chosen : undefined,
     ...ordered(page),
     signal,
@@ -97,12 +98,12 @@ export async function show(page) {
     try {
       const [found, owner] = await Promise.all([
         pageOf(here, { limit: LIMIT, after }, signal),
-        model ? get(`/v1/models/${encodeURIComponent(model)}`, { signal }) : null,
+        model ? get(modelPath(model), { signal }) : null,
         named.size ? null : names(),
       ]);
       if (owner && !watched) {
         watched = true;
-        whenDeleted(page, plain(model), `/v1/models/${encodeURIComponent(model)}`, (event) => event.type === "model_deleted" && event.model === model);
+        whenDeleted(page, plain(model), modelPath(model), (event) => event.type === "model_deleted" && event.model === model);
       }
       aliases = owner?.aliases ?? {};
       rows = [...(after ? rows : []), ...found.items];
@@ -148,7 +149,7 @@ export async function show(page) {
     const fits = keys.length > 1 && keys.length < 5;
     comparison.className = fits ? "chip" : "soft";
     comparison.textContent = fits ? `Compare ${keys.map((key) => `@${key}`).join(" and ")}` : "Select 2 to 4 versions to compare them";
-    if (fits) comparison.setAttribute("href", `/ui/models/${encodeURIComponent(model)}/compare?versions=${keys.join()}`);
+    if (fits) comparison.setAttribute("href", `${modelHref(model)}/compare?versions=${keys.join()}`);
     else comparison.removeAttribute("href");
   }
 
@@ -167,7 +168,7 @@ export async function show(page) {
 
   /** @param {string} id */
   function dataset(id) {
-    return h("a", { href: `/ui/datasets/${encodeURIComponent(named.get(id) ?? id)}` }, name(named.get(id) ?? id.slice(0, 15)));
+    return h("a", { href: datasetHref(named.get(id) ?? id) }, name(named.get(id) ?? id.slice(0, 15)));
   }
 }
 

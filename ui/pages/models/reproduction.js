@@ -1,12 +1,11 @@
 /** "Train it again": a job that repeats the training, and whether all bits agree. */
 
 import { get, page as pageOf, send } from "../../api.js";
+import { hasEnded } from "../../common/actions.js";
 import { live } from "../../live.js";
 import { allowed, problem, state } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { ago, number, percent, plain } from "../../parts/format.js";
-
-const ENDED = ["succeeded", "failed", "cancelled"];
 
 /** @param {any} version @param {AbortSignal} signal */
 export function reproduction({ model, version, links }, signal) {
@@ -48,7 +47,7 @@ export function reproduction({ model, version, links }, signal) {
 
   function draw() {
     const { progress, result, error } = job;
-    const running = !ENDED.includes(job.state);
+    const running = !hasEnded(job);
     replace(place, h("p", state(job.state), " ", h("a", { href: `/ui/jobs/${job.id}` }, "job ", h("code", job.id)), " ", ago(job.created_at),
       running && progress.total ? `, ${percent(progress.done / progress.total, 0)}` : ""),
       error && h("p", { class: "warning" }, plain(error.detail)), result && verdict(result));
@@ -57,13 +56,11 @@ export function reproduction({ model, version, links }, signal) {
   return [h("p", "A job trains with the same data, settings, seed and threads, and publishes no version. It says whether all numbers agree bit for bit."), button, place];
 }
 
-/** @param {any} result */
-function verdict(result) {
-  if (result.reproduced) {
-    return h("p", { class: "tone-right" }, "● All numbers agree bit for bit: ", h("code", result.weights_sha256_got));
-  }
-  const first = result.first_difference;
-  const differences = Object.entries(result.environment ?? {}).map(([key, value]) => `${key}: ${JSON.stringify(value)}`);
-  return h("div", h("p", { class: "tone-wrong" }, `▲ ${number(result.differing_numbers)} numbers differ.`, first ? ` The first: ${plain(JSON.stringify(first))}.` : ""),
-    differences.length > 0 && h("p", "What differs in the environment: ", plain(differences.join("; "))));
+/** Whether all bits agree, and what differs. @param {any} result */
+export function verdict({ reproduced, weights_sha256_got: digest, differing_numbers: differing, first_difference: first, environment }) {
+  if (reproduced) return h("p", { class: "tone-right" }, "● All numbers agree bit for bit: ", h("code", digest));
+  const differences = Object.entries(environment ?? {}).map(([key, value]) => `${key}: ${JSON.stringify(value)}`);
+  return h("div", h("p", { class: "tone-wrong" }, `▲ ${number(differing)} numbers differ`,
+    first && `; the first is ${first.parameter}${first.index ? `[${first.index.join(", ")}]` : ""}: ${first.expected} before, ${first.got} now`, "."),
+  differences.length > 0 && h("p", "What differs in the environment: ", plain(differences.join("; "))));
 }

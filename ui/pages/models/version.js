@@ -3,7 +3,8 @@
 import { Problem, download, get } from "../../api.js";
 import { live } from "../../live.js";
 import { deletesVersion, whenDeleted } from "../../common/deleted.js";
-import { allowed, load, panel, problem } from "../../common/panel.js";
+import { allowed, load, panel, problem, terms } from "../../common/panel.js";
+import { datasetHref, datasetPath, glassHref, modelHref, modelPath, versionPath } from "../../common/paths.js";
 import { h, replace } from "../../parts/dom.js";
 import { ago, name, number, percent, plain, seconds } from "../../parts/format.js";
 import { near } from "../../parts/near.js";
@@ -19,8 +20,8 @@ import { remove } from "./removal.js";
 /** @param {Page} page */
 export async function show(page) {
   const { params, signal, root } = page;
-  const model = `/v1/models/${encodeURIComponent(params.name)}`;
-  const path = `${model}/versions/${encodeURIComponent(params.version)}`;
+  const model = modelPath(params.name);
+  const path = versionPath(params.name, params.version);
   const place = h("div");
   const title = `${plain(params.name)}@${plain(params.version)}`;
   page.title(title);
@@ -33,7 +34,7 @@ export async function show(page) {
         throw error;
       }),
     ]);
-    const dataset = await get(`/v1/datasets/${encodeURIComponent(version.dataset)}`, { signal }).catch(() => null);
+    const dataset = await get(datasetPath(version.dataset), { signal }).catch(() => null);
     return { version, owner, evaluation, dataset };
   }, (found) => content(page, found), signal);
 }
@@ -43,8 +44,7 @@ function content(page, { version, owner, evaluation, dataset }) {
   const { signal } = page;
   const reference = `${version.model}@${version.version}`;
   page.title(reference);
-  const encoded = encodeURIComponent(version.model);
-  const path = `/v1/models/${encoded}/versions/${version.version}`;
+  const path = versionPath(version.model, version.version);
   const quoted = JSON.stringify(reference);
   whenDeleted(page, reference, path, deletesVersion(version.model, version.version));
   const measured = (/** @type {string} */ field) => ({
@@ -59,19 +59,19 @@ function content(page, { version, owner, evaluation, dataset }) {
   const gallery = shown && later(shown.then(({ element }) => element));
   const open = (/** @type {Filter} */ filter) => void shown?.then((made) => made.open(filter), () => {});
   const aliases = aliasesOf({ model: version.model, notice, signal, async changed() {
-    owner = await get(`/v1/models/${encoded}`, { signal });
+    owner = await get(modelPath(version.model), { signal });
     replace(chips, aliases.chips(version.version, owner.aliases));
   } });
   replace(chips, aliases.chips(version.version, owner.aliases));
   live.on({ kind: "training", model: version.model, types: ["state"] }, ({ data }) => {
-    if (data.state === "succeeded") void get(`/v1/models/${encoded}`, { signal }).then((found) => replace(chips, aliases.chips(version.version, found.aliases)), () => {});
+    if (data.state === "succeeded") void get(modelPath(version.model), { signal }).then((found) => replace(chips, aliases.chips(version.version, found.aliases)), () => {});
   }, signal);
 
   return [
     version.damaged && h("div", { class: "problem", role: "alert" }, h("strong", "This version is damaged"),
       h("p", "The digest of its file is wrong, so it is not used. Restore the file from a backup, or train it again.")),
     h("p", summary(version), " Made ", ago(version.created_at), " from the data set ", dataset
-      ? h("a", { href: `/ui/datasets/${encodeURIComponent(version.dataset)}` }, name(dataset.name)) : "that is deleted now", "."),
+      ? h("a", { href: datasetHref(version.dataset) }, name(dataset.name)) : "that is deleted now", "."),
     h("p", { class: "row" }, "Aliases ", chips), notice,
     actions(page, version, owner, dataset, belowShown),
     figures(version, evaluation, open),
@@ -101,8 +101,8 @@ function summary({ input, configuration, classes }) {
 /** @param {Page} page @param {any} version @param {any} owner @param {any} dataset @param {() => Promise<void>} whole shows the rest of the page */
 function actions({ root }, version, owner, dataset, whole) {
   const reference = `${version.model}@${version.version}`;
-  const here = `/ui/models/${encodeURIComponent(version.model)}`;
-  const glass = `/ui/glass/${encodeURIComponent(version.model)}/${version.version}`;
+  const here = modelHref(version.model);
+  const glass = glassHref(version.model, version.version);
   const rival = owner.aliases.champion ?? (owner.latest.version === version.version ? version.version - 1 : owner.latest.version);
   const against = rival && rival !== version.version ? `${version.version},${rival}` : String(version.version);
   const chip = (/** @type {string} */ text, /** @type {string} */ href) => h("a", { class: "chip", href }, text);
@@ -147,7 +147,7 @@ function figures({ metrics, accuracy_interval: interval, baselines, parameters }
     ["Parameters", number(parameters)],
     ["Training time", metrics.training_seconds !== undefined && seconds(metrics.training_seconds)],
   ];
-  return h("dl", { class: "figures" }, found.filter(([, value]) => value).map(([term, value]) => h("div", h("dt", term), h("dd", value))));
+  return terms("figures", found);
 }
 
 /** @param {any} version */
