@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from shared.archives.decompress import BLOCK, pieces
 from shared.archives.in_place.positions import Readable
 from shared.archives.index import RUN, ArchiveIndex, Entry, ImageArray, Kind
+from shared.archives.names.leftovers import leftover
 from shared.archives.zip import DEFLATED, LONGEST_LOCAL_HEADER, header_bytes, index_zip, raw_names
 from shared.archives.zip_directory import Directory, blocks, first_name
 from shared.errors import Invalid, Malformed, TooLarge
@@ -124,6 +125,12 @@ def _advice(header: Header) -> str:
         return f"; drop the fourth channel: {name}[..., :3]"
     if len(shape) == 4 and shape[1] in {1, RGB}:
         return f"; put the channels last: numpy.moveaxis({name}, 1, -1)"
+    if len(shape) == 4 and shape[2] in {1, RGB}:
+        return f"; put the axis of the images first: numpy.moveaxis({name}, -1, 0)"
+    if shape[3:] == (2,):
+        return f"; send the gray levels without the transparency: {name}[..., 0]"
+    if len(shape) == 2:
+        return f"; give flat images their height and width: {name}.reshape(-1, height, width)"
     if header.dtype.kind == "f" and len(shape) in {3, 4}:
         return (
             f"; convert numbers from 0 to 1 by (255 * {name}).round().astype(numpy.uint8). NaN and infinite numbers"
@@ -199,9 +206,12 @@ def holds_arrays(file: Readable, directory: Directory) -> bool:
     return all(name.endswith(SUFFIX.encode()) for block in blocks(file, directory) for name in raw_names(block))
 
 
-def holds_array(descriptor: int, directory: Directory) -> bool:
-    """Return whether a zip contains an array; raises `Invalid` if its directory is damaged."""
-    return any(name.endswith(SUFFIX.encode()) for block in blocks(descriptor, directory) for name in raw_names(block))
+def arrays_in(descriptor: int, directory: Directory) -> Iterator[str]:
+    """Yield the names of the arrays in a zip, without their ending; raises `Invalid` if its directory is damaged."""
+    for block in blocks(descriptor, directory):
+        for name in raw_names(block):
+            if name.endswith(SUFFIX.encode()) and leftover(text := name.decode(errors="replace")) is None:
+                yield text.removesuffix(SUFFIX)
 
 
 def index_npz(path: Path, descriptor: int, file_size: int, directory: Directory, limits: Settings) -> ArchiveIndex:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from shared.archives import ArchiveIndex, validate
-from shared.archives.arrays import holds_array
+from shared.archives.arrays import arrays_in
 from shared.archives.entries import shown
 from shared.archives.index import Source
 from shared.archives.signatures import refused
-from shared.archives.zip_directory import find_directory
+from shared.archives.tar import BLOCK, is_tar
+from shared.archives.zip import raw_names
+from shared.archives.zip_directory import blocks, find_directory
+from shared.datasets.arrays.array_names import find_arrays
 from shared.datasets.arrays.csv_images import csv_sources, read_csv
 from shared.datasets.arrays.idx_archive import idx_files, read_idx_archive
-from shared.datasets.arrays.npz import read_npz
+from shared.datasets.arrays.npz import enclosing, read_npz
 from shared.datasets.arrays.pickles import is_cifar, is_pickle, pickled
 from shared.datasets.content import Content
 from shared.datasets.folders.folders import read_folders
+from shared.datasets.folders.problems import ENDINGS
 from shared.datasets.options import UploadOptions, archive_limits
 from shared.errors import FieldError, Invalid, UnsupportedType
 from shared.images.shapes import channels_of
@@ -29,6 +34,8 @@ ACCEPTED = (
 )
 
 
+MANY_ARRAYS = 1000  # more are not those of a data set with image files beside them
+IMAGE_ENDINGS = tuple(ending.encode() for ending in ENDINGS)
 NO_ARCHIVE_OF_IMAGES = "applies to archives of images; in arrays, IDX files and CSV files every image must be readable"
 
 
@@ -61,6 +68,11 @@ def read_upload(path: Path, limits: Settings, options: UploadOptions, source: So
     except UnsupportedType as error:
         detail = f"{refused(path, 'a supported data set')}; send {ACCEPTED}"
         raise UnsupportedType("dataset_expected", detail) from error
+    except Invalid as error:
+        if error.code != "archive_empty" or ".csv" not in error.detail:
+            raise
+        detail = "of CSV files, those with the pixels of an image in each row are read, alone or in a zip"
+        raise Invalid(error.code, f"{error.detail}; {detail}") from error
     return _read_archive(path, archive, limits, options)
 
 
@@ -85,8 +97,19 @@ def _refuse_on_unreadable(options: UploadOptions) -> None:
 
 
 def _holds_arrays(path: Path) -> bool:
-    """Return whether the file is a zip that contains an array."""
+    """Return whether the file is a zip of arrays; with images, the arrays must be a data set by their names."""
     with path.open("rb") as file, suppress(Invalid):  # `validate` raises the error
+        if is_tar(file.read(BLOCK)):  # its last file may be a zip
+            return False
         directory = find_directory(file.fileno(), file.seek(0, os.SEEK_END))
-        return directory is not None and holds_array(file.fileno(), directory)
+        if directory is None:
+            return False
+        arrays = list(islice(arrays_in(file.fileno(), directory), MANY_ARRAYS))
+        if not arrays or len(arrays) == MANY_ARRAYS:
+            return bool(arrays)
+        images = (name for block in blocks(file.fileno(), directory) for name in raw_names(block))
+        if any(name.lower().endswith(IMAGE_ENDINGS) for name in images):
+            outer = enclosing(f"{name}.npy" for name in arrays)
+            find_arrays(name.removeprefix(outer) for name in arrays)  # raises `Invalid`
+        return True
     return False

@@ -96,10 +96,12 @@ def image_shape_of(header: Header, given: tuple[int, int] | None) -> Shape:
                 f" such as {example}",
             )
         if given[0] * given[1] != shape[1]:
+            in_colour = f"; if they are in colour, save {header.variable}.reshape(-1, {given[0]}, {given[1]}, 3)"
+            colours = in_colour if RGB * given[0] * given[1] == shape[1] else ""
             raise Invalid(
                 "npz_images",
                 f"{header.name} holds flat images of {shape[1]} pixels, but image_shape={given[0]}x{given[1]} has"
-                f" {given[0] * given[1]}; got {header}",
+                f" {given[0] * given[1]}; got {header}{colours}",
             )
         return given
     if header.dtype == np.uint8 and not header.fortran_order:

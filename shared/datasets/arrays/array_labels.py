@@ -20,7 +20,7 @@ def check_labels(header: Header) -> None:
     shape, kind = header.shape, header.dtype.kind
     is_column = len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)
     if not (is_column and kind in "iuUS") and not (len(shape) == 2 and shape[1] > 1 and kind in "iufb"):
-        advice = f"; save {header.variable}.astype(int)" if is_column and kind == "f" else ""
+        advice = f"; save {header.variable}.astype(int)" if is_column and kind in "fb" else ""
         raise Invalid(
             "npz_labels",
             f"{header.name} must be integers or texts of shape (N,), or one-hot of shape (N, K); got {header}{advice}",

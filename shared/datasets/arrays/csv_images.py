@@ -31,27 +31,43 @@ from shared.datasets.options import UploadOptions
 from shared.errors import Invalid, TooLarge
 from shared.runtime.settings import Settings
 
-LABELS = frozenset({"label", "labels", "class", "target", "y"})
+LABELS = frozenset(
+    "label labels class classes class_id classid target targets y digit letter character category".split()  # noqa: SIM905
+)
+NUMBERING = frozenset({"", "unnamed: 0", "index", "id", "image_id", "imageid"})
+"""Names of a first column that numbers the rows, as pandas writes it; it is no pixel."""
+
+TABLES = (".csv", ".tsv")
 LEAST_PIXELS = 16
 LONGEST_LINE = 1 << 24
 ROWS = 2_000  # parsed at a time
 START = 1 << 16
+MOST_OTHERS = 10  # files of other kinds beside CSV files, such as pictures that explain them; all in one folder
 LARGEST_DIRECTORY = 1 << 16  # of a zip that may hold CSV files alone; one of images has more entries
 
 
 @dataclass(frozen=True)
 class Table:
-    """The form of a CSV file, by its first line. label: the column of the labels, or None if it has none."""
+    """The form of a CSV file, by its first line. label: the column of the labels, or None if it has none.
+
+    numbering: whether the first column numbers the rows. named: the first line's cells at both ends, for messages.
+    """
 
     delimiter: str
     header: bool
     columns: int
     label: int | None
+    numbering: bool = False
+    named: str = ""
 
     @property
     def pixels(self) -> int:
         """The number of columns that are pixels."""
-        return self.columns - (self.label is not None)
+        return self.columns - (self.label is not None) - self.numbering
+
+    def is_pixel(self, column: int) -> bool:
+        """Return whether a column is a pixel."""
+        return column >= self.numbering and column != self.label
 
 
 @dataclass(frozen=True)
@@ -87,15 +103,19 @@ class Source:
         cells = [cell.strip().strip('"').lower() for cell in first.split(delimiter)]
         if len(cells) <= LEAST_PIXELS or not first.endswith("\n") or second.count(delimiter) != len(cells) - 1:
             return None
-        header = not all(map(_is_number, cells[1:]))
-        if not header:
-            return Table(delimiter, header, len(cells), 0)
+        if all(map(_is_number, cells[1:])):
+            return Table(delimiter, _are_columns(cells), len(cells), 0)
         found = [column for column, cell in enumerate(cells) if cell in LABELS]
-        return Table(delimiter, header, len(cells), found[0] if len(found) == 1 else None)
+        label = found[0] if len(found) == 1 else None
+        named = f"{shown(cells[0])}, {shown(cells[1])} … {shown(cells[-1])}"
+        return Table(delimiter, True, len(cells), label, cells[0] in NUMBERING, named)
 
 
 def csv_sources(path: Path) -> list[Source]:
-    """Return the CSV files of an upload that is one, or a zip of nothing else; empty for other uploads."""
+    """Return the CSV files of an upload that is one, or a zip of them; empty for other uploads.
+
+    A few files of other kinds may be in the zip; they are returned, too, so that they are named as ignored.
+    """
     with path.open("rb") as file:
         start = file.read(START)
         if not start.startswith(b"PK"):
@@ -112,10 +132,11 @@ def csv_sources(path: Path) -> list[Source]:
             files = [info.filename for info in archive.infolist() if not info.is_dir()]
     except UNREADABLE:
         return []
-    files = [name for name in files if name.lower().endswith(".csv") or leftover(name) in {None, SIDE_FILE}]
-    if not files or not all(name.lower().endswith((".csv", ".txt", ".md")) for name in files):
+    tables = [name for name in files if name.lower().endswith(TABLES) and leftover(name) in {None, SIDE_FILE}]
+    others = [name for name in files if leftover(name) is None and not name.lower().endswith((*TABLES, ".txt"))]
+    if not tables or len(others) > MOST_OTHERS or len({name.rpartition("/")[0] for name in others}) > 1:
         return []
-    sources = [Source(path, name) for name in files if name.lower().endswith(".csv")]
+    sources = [Source(path, name) for name in (*tables, *others)]
     return sources if any(source.table() for source in sources) else []
 
 
@@ -123,7 +144,10 @@ def read_csv(sources: Sequence[Source], limits: Settings, options: UploadOptions
     """Return the content of CSV files of images. Raises `Invalid` or `TooLarge`, with the file and the row."""
     labelled, ignored = _by_role(sources)
     if not labelled:
-        raise Invalid("dataset_csv", f"{', '.join(ignored)}: no column is named label, so the classes are unknown")
+        what = "no column is named label, so the classes are unknown"
+        tables = [table for source in sources if (table := source.table()) and table.named]
+        there = f"; the columns are {tables[0].named}" if len(tables) == 1 else ""
+        raise Invalid("dataset_csv", f"{', '.join(ignored)}: {what}{there}")
     if Role.TRAIN not in labelled:
         raise Invalid("dataset_csv", "no CSV file has labelled images for training")
     if len({table.pixels for _, table in labelled.values()}) > 1:
@@ -249,7 +273,7 @@ def _parsed(source: Source, table: Table, limits: Settings) -> tuple[NDArray[Any
     if not all(labels):
         raise Invalid("dataset_csv", f"{source.name} has no label in row {labels.index('') + 1}")
     try:
-        numbers = [int(label) for label in labels]
+        numbers = [_as_integer(label) for label in labels]
         return np.concatenate(blocks), np.array(numbers, np.int64)
     except (ValueError, OverflowError):
         return np.concatenate(blocks), np.array(labels)
@@ -260,7 +284,7 @@ def _pixels(source: Source, table: Table, lines: list[str], start: int) -> NDArr
 
     If none is above 1, `1.0` is a float.
     """
-    columns = [column for column in range(table.columns) if column != table.label]
+    columns = list(filter(table.is_pixel, range(table.columns)))
     for number, line in enumerate(lines, start + 1):
         if line.count(table.delimiter) != table.columns - 1:
             raise Invalid(
@@ -283,7 +307,7 @@ def _not_a_number(source: Source, table: Table, lines: list[str], start: int) ->
     """Return the error for the first cell of the rows that is not a number."""
     for number, line in enumerate(lines, start + 1):
         for column, cell in enumerate(line.rstrip("\r\n").split(table.delimiter)):
-            if column != table.label and not _is_number(cell):
+            if table.is_pixel(column) and not _is_number(cell):
                 what = f"has {shown(cell)} in row {number}, column {column + 1}, not a number"
                 return Invalid("dataset_csv", f"{source.name} {what}: pixels are numbers from 0 to 255, or from 0 to 1")
     return Invalid("dataset_csv", f"{source.name} has a pixel that is not a number in the rows after row {start}")
@@ -296,12 +320,36 @@ def _holds_floats(table: Table, lines: list[str]) -> bool:
         for line in lines
         if "." in line
         for column, cell in enumerate(line.split(table.delimiter))
-        if column != table.label
+        if table.is_pixel(column)
     )
 
 
 def _labels(table: Table, lines: list[str]) -> list[str]:
     return [line.split(table.delimiter)[table.label or 0].strip().strip('"') for line in lines]
+
+
+def _are_columns(cells: list[str]) -> bool:
+    """Return whether numbers are the names of columns; no row of pixels looks like them.
+
+    They are 0, 1, 2 …, or a first row as pandas makes its numbers different: 0, 0.1, 0.2 for three zeros.
+    """
+    for numbers in (cells, cells[1:]):
+        if all(cell.isdecimal() for cell in numbers) and numbers[0] in {"0", "1"}:
+            first = int(numbers[0])
+            if list(map(int, numbers)) == list(range(first, first + len(numbers))):
+                return True
+    equal: dict[str, int] = {}
+    for cell in cells:
+        number, _, place = cell.partition(".")
+        if place != (str(equal[number]) if number in equal else ""):
+            return False
+        equal[number] = equal.get(number, 0) + 1
+    return max(equal.values()) > 1
+
+
+def _as_integer(label: str) -> int:
+    """Return a label as an integer; pandas writes 1.0 if a column has had gaps. Raises ValueError."""
+    return int(label.removesuffix(".0"))
 
 
 def _is_number(text: str) -> bool:

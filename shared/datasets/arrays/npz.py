@@ -5,10 +5,11 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from shared.archives.arrays import Header, read_header
 from shared.archives.damage import cause_of
+from shared.archives.names.leftovers import leftover
 from shared.datasets.arrays.array_images import ImageArray, ImageBlocks, image_shape_of, read_exactly, scale_of
 from shared.datasets.arrays.array_labels import check_labels, labels_of
 from shared.datasets.arrays.array_names import ArrayNames, Pair, find_arrays
@@ -151,8 +153,10 @@ def _opened(path: Path, member: Member) -> Iterator[IO[bytes]]:
 
 def _members(archive: zipfile.ZipFile, limits: Settings) -> tuple[ArrayNames, dict[str, Member]]:
     """Read and validate the headers of the arrays of a data set."""
-    infos = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-    if len(infos) != len(archive.infolist()):
+    files = [info for info in archive.infolist() if leftover(info.filename) is None and not info.is_dir()]
+    outer = enclosing(info.filename for info in files if info.filename.endswith(".npy"))
+    infos = {info.filename.removeprefix(outer).removesuffix(".npy"): info for info in files}
+    if len(infos) != len(files):
         raise Invalid("npz_duplicate", "the .npz contains an array twice")
     found = find_arrays(infos)
     members = {}
@@ -198,7 +202,20 @@ def _check_agreement(
         check_labels(members[labels].header)
         counts = members[images].header.shape[0], members[labels].header.shape[0]
         if counts[0] != counts[1]:
-            raise Invalid("npz_mismatch", f"{images} has {counts[0]} images, but {labels} has {counts[1]} labels")
+            remedy = ""
+            if members[images].header.shape[-1] == counts[1]:
+                remedy = f": put the axis of the images first, numpy.moveaxis({members[images].header.variable}, -1, 0)"
+            elif members[labels].header.shape == (1, counts[0]):
+                remedy = f": save {members[labels].header.variable}.ravel()"
+            raise Invalid(
+                "npz_mismatch", f"{images} has {counts[0]} images, but {labels} has {counts[1]} labels{remedy}"
+            )
+
+
+def enclosing(names: Iterable[str]) -> str:
+    """Return the folders around all these files, such as those of a folder of `.npy` files that was packed."""
+    folders = zip(*(name.split("/")[:-1] for name in names), strict=False)
+    return "".join(f"{level[0]}/" for level in takewhile(lambda level: len(set(level)) == 1, folders))
 
 
 def _labels(archive: zipfile.ZipFile, member: Member) -> NDArray[Any]:

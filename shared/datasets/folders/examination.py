@@ -19,6 +19,22 @@ from shared.images.examination import shape_and_colour
 from shared.images.formats import format_of
 from shared.runtime.settings import Settings
 
+ARRAYS = (".npz",)
+TABLES = (
+    ".mat",
+    ".h5",
+    ".hdf5",
+    ".parquet",
+    ".arrow",
+    ".bin",
+    ".pt",
+    ".pth",
+    ".tfrecord",
+    ".tfrecords",
+    ".safetensors",
+)
+"""Endings of files with the images of a whole data set."""
+
 
 @dataclass(frozen=True)
 class Examined:
@@ -90,5 +106,14 @@ def examine(
 def _example(names: Sequence[str], problems: Problems) -> str:
     for found in (problems.unreadable, problems.unsupported, problems.others):
         for index, error in found.items():
-            return f", such as {names[index][:100]!r} ({error.detail})"
+            return f", such as {names[index][:100]!r} ({error.detail}){_remedy(names[index])}"
+    return ""
+
+
+def _remedy(name: str) -> str:
+    """Return how to send a file that holds many images, as a further sentence; nothing for other files."""
+    if name.lower().endswith(ARRAYS):
+        return f". Send {shown(name)} itself, not in an archive"
+    if name.lower().endswith(TABLES):
+        return f". Convert {shown(name)} to an .npz with the arrays x and y"
     return ""

@@ -15,6 +15,7 @@ from shared.datasets.uploads import read_upload
 from shared.errors import GlassboxError
 from shared.runtime.settings import Settings
 from tests.support.data.archives import zip_of
+from tests.support.data.folders import bright
 from tests.support.data.npz import easy_arrays, easy_images, npz
 
 IMAGES, LABELS = easy_images(60)
@@ -47,7 +48,19 @@ def csv(
     return "".join(delimiter.join(row) + end for row in ([names] if header else []) + rows).encode()
 
 
+def with_index(content: bytes) -> bytes:
+    """Return rows with the numbers before them that pandas writes."""
+    first, *rows = content.splitlines(keepends=True)
+    return b"," + first + b"".join(b"%d,%b" % row for row in enumerate(rows))
+
+
+def with_first_line(content: bytes, names: list[str]) -> bytes:
+    """Return rows under other names of their columns."""
+    return ",".join(names).encode() + b"\n" + content.partition(b"\n")[2]
+
+
 PLAIN = csv(IMAGES, LABELS)
+FIRST_ROW = ["5", "0", *(f"0.{number}" for number in range(1, 31)), "7", "7.1", "8", "8.1", "9"]  # as pandas names it
 SUBMISSION = b"ImageId,Label\n1,0\n2,0\n"
 
 
@@ -62,8 +75,19 @@ SUBMISSION = b"ImageId,Label\n1,0\n2,0\n"
         csv(IMAGES / 255, LABELS),
         zip_of({"train.csv": PLAIN, "test.csv": csv(IMAGES), "sample_submission.csv": SUBMISSION}),
         zip_of({"digits/mnist_train.csv": PLAIN, "digits/README.txt": b"text"}),
+        zip_of({"sign.tsv": PLAIN.replace(b",", b"\t"), "classes.json": b"{}", "signs.png": bright((8, 8))}),
+        with_index(PLAIN),
+        with_first_line(PLAIN, [str(number) for number in range(37)]),
+        with_first_line(PLAIN, ["label", *map(str, range(36))]),
+        with_first_line(PLAIN, FIRST_ROW),
+        with_first_line(PLAIN, ["digit", *(f"1x{number}" for number in range(36))]),
+        csv(IMAGES, [f"{label}.0" for label in LABELS]),
     ],
-    ids=["Kaggle", "no header", "quoted", "semicolons", "a byte order mark", "0 to 1", "a zip", "a folder in a zip"],
+    ids=[
+        *("Kaggle", "no header", "quoted", "semicolons", "a byte order mark", "0 to 1", "a zip", "a folder in a zip"),
+        *("other files beside it", "an index", "numbers as names", "label and numbers", "the first row as names"),
+        *("another name of the labels", "labels as floats"),
+    ],
 )
 def test_rows_give_the_data_set_of_their_arrays(stored: Stored, content: bytes) -> None:
     assert stored(content).digest == stored(npz({"x": IMAGES, "y": LABELS})).digest
@@ -94,6 +118,18 @@ def test_a_file_without_labels_is_ignored_and_named(stored: Stored) -> None:
     manifest = stored(zip_of({"train.csv": PLAIN, "test.csv": csv(IMAGES)}))
 
     assert manifest.chosen["ignored"] == "'test.csv': no labelled images"
+
+
+def test_other_files_beside_it_are_ignored_and_named(stored: Stored) -> None:
+    manifest = stored(zip_of({"train.csv": PLAIN, "signs.png": bright((8, 8))}))
+
+    assert manifest.chosen["ignored"] == "'signs.png': no labelled images"
+
+
+def test_class_folders_beside_a_csv_file_are_the_data_set(stored: Stored) -> None:
+    images = {f"{kind}/{number}.png": bright((8, 8)) for kind in "ab" for number in range(4)}
+
+    assert stored(zip_of({"features.csv": PLAIN, **images})).classes == ("a", "b")
 
 
 def test_labels_may_be_texts_and_images_other_than_squares(stored: Stored) -> None:
@@ -142,7 +178,11 @@ LINES = PLAIN.splitlines(keepends=True)
 @pytest.mark.parametrize(
     ("content", "options", "named"),
     [
-        (csv(IMAGES), {}, "no column is named label"),
+        (
+            csv(IMAGES),
+            {},
+            "no column is named label, so the classes are unknown; the columns are 'pixel0', 'pixel1' … ",
+        ),
         (PLAIN, {"image_shape": (5, 7)}, "a row has 36 pixels, but image_shape=5x7 has 35"),
         (csv(IMAGES[:, :5], LABELS), {}, "a row has 30 pixels, but no square has"),
         (b"".join(LINES[:10]) + b"1,2,3\n" + b"".join(LINES[10:]), {}, "3 columns in row 10, but 37"),

@@ -246,6 +246,10 @@ class TestLayouts:
             renamed(x_train="train_images", y_train="train_labels", x_test="test_images", y_test="test_labels"),
             renamed(x_train="X_train", y_train="Y_train", x_test="X_test", y_test="Y_test"),
             renamed(x_train="trainX", y_train="trainY", x_test="testX", y_test="testY"),
+            renamed(x_train="Xtrain", y_train="ytrain", x_test="xtest", y_test="Ytest"),
+            renamed(x_train="X_tr", y_train="y_tr", x_test="X_te", y_test="y_te"),
+            renamed(x_train="train_set_x_orig", y_train="train_set_y", x_test="test_set_x_orig", y_test="test_set_y"),
+            renamed(x_train="train_imgs", y_train="train_lbls", x_test="x_data_test", y_test="y_data_test"),
             renamed(x_train="training_data", y_train="training_targets", x_test="testingX", y_test="testingY"),
             {name: array.astype(">i4") if name[0] == "x" else array.astype(">u2") for name, array in EASY.items()},
             {name: np.asfortranarray(array) for name, array in EASY.items()},
@@ -260,12 +264,36 @@ class TestLayouts:
             {name: array if name[0] == "x" else array.astype(">U4") for name, array in EASY.items()},
         ],
         ids=[
-            "MedMNIST", "capitals", "camel case", "testing", "big-endian", "Fortran", "an axis of 1", "0 to 1",
-            "float32", "0 to 255", "one-hot", "one-hot bytes", "texts", "bytes", "big-endian texts",
+            "MedMNIST", "capitals", "camel case", "one word", "short", "set", "labels and data", "testing",
+            "big-endian", "Fortran", "an axis of 1", "0 to 1", "float32",
+            "0 to 255", "one-hot", "one-hot bytes", "texts", "bytes", "big-endian texts",
         ],
     )  # fmt: skip
     def test_public_layouts_give_the_same_data_set(self, read: Reader, arrays: dict[str, Any]) -> None:
         assert digest(read, npz(arrays)) == digest(read, npz(EASY))
+
+    @pytest.mark.parametrize(
+        ("names", "parts"), [(("x1", "y1", "x2", "y2"), "'x1' and 'x2'"), (("x", "y_1", "y_2"), "'y_1' and 'y_2'")]
+    )
+    def test_an_array_in_parts_is_refused(self, read: Reader, names: tuple[str, ...], parts: str) -> None:
+        refusal = read.refusal(npz({name: EASY[f"{name[0]}_train"] for name in names}))
+
+        assert refusal.code == "npz_duplicate"
+        assert parts in refusal.detail
+
+    @pytest.mark.parametrize(
+        ("x", "y", "remedy"),
+        [
+            (EASY["x_train"].transpose(1, 2, 0), EASY["y_train"], "numpy.moveaxis(x, -1, 0)"),
+            (np.zeros((6, 6, 3, 60), np.uint8), EASY["y_train"], "numpy.moveaxis(x, -1, 0)"),
+            (EASY["x_train"], EASY["y_train"][np.newaxis], "save y.ravel()"),
+            (EASY["x_train"], EASY["y_train"] > 0, "save y.astype(int)"),
+        ],
+    )
+    def test_the_axes_and_types_of_other_programs_are_refused_with_the_remedy(
+        self, read: Reader, x: Any, y: Any, remedy: str
+    ) -> None:
+        assert remedy in read.refusal(npz({"x": np.ascontiguousarray(x), "y": y})).detail
 
     def test_flat_images_need_their_shape(self, read: Reader) -> None:
         flat = npz({name: array.reshape(len(array), -1) if name[0] == "x" else array for name, array in EASY.items()})

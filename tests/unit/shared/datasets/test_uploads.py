@@ -575,13 +575,38 @@ class TestTypes:
 
         assert (type(error), error.code) == (UnsupportedType, "dataset_expected")
 
+    def test_an_array_beside_class_folders_is_skipped(self, stored: Stored) -> None:
+        manifest, _ = stored(zip_of(easy_folders() | {"ant/features.npy": npy(easy_images(4)[0]), "x.npy": b""}))
+
+        assert manifest.classes == ("ant", "bee", "cat")
+        assert manifest.skipped["not_an_image"]["count"] == 2
+
+    def test_arrays_in_a_folder_are_read_as_an_npz(self, stored: Stored) -> None:
+        arrays = easy_arrays()
+        files = {f"data/digits/{name}.npy": npy(array) for name, array in arrays.items()}
+        more = {"__MACOSX/data/digits/._x_train.npy": b"", "data/.DS_Store": b"", "data/preview.png": bright((8, 8))}
+
+        assert stored(zip_of(files | more))[0].id == stored(npz(arrays))[0].id
+
+    @pytest.mark.parametrize(
+        ("entries", "named"),
+        [
+            ({"set/mnist.npz": npz()}, "Send 'set/mnist.npz' itself, not in an archive"),
+            ({"train_32x32.mat": b"MATLAB 5.0"}, "Convert 'train_32x32.mat' to an .npz"),
+            ({"labels.csv": b"file,label"}, "of CSV files, those with the pixels of an image in each row are read"),
+        ],
+    )
+    def test_a_file_of_many_images_in_an_archive_is_refused_with_the_remedy(
+        self, stored: Stored, entries: dict[str, bytes], named: str
+    ) -> None:
+        assert named in refused(stored, tar_of(entries)).detail
+
     @pytest.mark.parametrize(
         ("entries", "code"),
         [
             ({"ant/../../x.png": b""}, "archive_path"),
             ({"ant/more.zip": b""}, "archive_nested"),
             ({"lost.png": b""}, "dataset_layout"),
-            ({"x.npy": b"text"}, "npz_array_missing"),
         ],
     )
     def test_the_rules_of_archives_apply(self, stored: Stored, entries: dict[str, bytes], code: str) -> None:
