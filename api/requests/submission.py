@@ -96,7 +96,7 @@ class Submission:
         self.reject_if_full(job.kind)
         job = job.model_copy(update=origin())
         if archive is not None:
-            size = archive.stat().st_size
+            size = size_of(archive)
             self.reject_archive(size)
             job = job.model_copy(update={"archive_bytes": size})
         try:
@@ -157,6 +157,12 @@ class Submission:
         if job.webhook is not None and not self._task_queue.dispatchers_online():
             warnings.append("no webhook dispatcher is online; the webhook is delivered once one is")
         return warnings
+
+
+def size_of(archive: Path) -> int:
+    """Return the bytes of an archive, or of several in a folder."""
+    files = archive.iterdir() if archive.is_dir() else [archive]
+    return sum(file.stat().st_size for file in files)
 
 
 def origin() -> dict[str, str]:

@@ -323,6 +323,10 @@ class JobStore:
         """Return the job that may start in this kind's queue, if a limit may have held it back before."""
         return self._line.next("", kind) if self._limits_processes else None
 
+    def in_line(self, kind: Kind) -> int:
+        """Return how many queued jobs of this kind's queue may start."""
+        return int(self._redis.zcard(keys.line(keys.QUEUES[kind])))
+
     def places(self, kind: Kind, processes: int) -> dict[str, Place]:
         """Return the places of the queued jobs that may start in this kind's queue, by their ids.
 

@@ -254,11 +254,17 @@ class Runner:
         if state is State.CANCELLED:
             self._close(job, lease)
         elif not released.after_seconds:
-            self._send(job)
+            self._send(job, released)
 
-    def _send(self, job: Job) -> None:
+    def _send(self, job: Job, released: Released) -> None:
+        """Send the job's message, unless a job that takes turns finds one for each job of its queue there.
+
+        Maintenance sends its message, too, in each of its turns, so the messages would become more and more.
+        """
         try:
-            self._task_queue.send_first(job.kind, job.id)
+            enough = released.hands_over and self._task_queue.waiting(job.kind) >= self._jobs.in_line(job.kind)
+            if not enough:
+                self._task_queue.send_first(job.kind, job.id)
         except (RedisError, OperationalError) as error:
             log.warning("job %s: its message is sent later: %s", job.id, explained(error))  # by maintenance
 

@@ -8,7 +8,7 @@
 -- @key handover: a lock that expires: a process has just left a batch for a job that waits
 -- @arg token: the token of the caller's attempt
 
-local IDLE_CLAIM_MS, HANDOVER_MS, TURN_MS = 100, 250, 2000
+local IDLE_CLAIM_MS, HANDOVER_MS, TURN_MS, HELPERS_MS = 100, 250, 2000, 3000
 
 local function now()
   local time = redis.call('TIME')
@@ -31,15 +31,22 @@ local function another_job_waits()
 end
 
 -- Whether the coordinator leaves its process to a job that is next: for a higher priority at once, else after its turn. One
--- process at a time leaves, and not for a job that an idle process is about to claim.
+-- process at a time leaves, and not for a job that an idle process is about to claim. Helpers leave first; a job of a higher
+-- priority does not wait for one that is lost or slow.
 local function hands_over(turn_ms)
-  if redis.call('ZCOUNT', waiting, '-inf', now() - IDLE_CLAIM_MS) == 0 or redis.call('EXISTS', taken_shards) == 1 then
-    return false -- helpers leave first
+  if redis.call('ZCOUNT', waiting, '-inf', now() - IDLE_CLAIM_MS) == 0 then
+    return false
   end
   local own = standing_of(record)
   local first = first_in_line(own.kind, own.owner)
   if not first or not goes_before(first, own, turn_ms) then
     return false
+  end
+  if redis.call('EXISTS', taken_shards) == 1 then
+    local since = first.rank < own.rank and redis.call('ZSCORE', waiting, first.id)
+    if not since or now() - since < HELPERS_MS then
+      return false
+    end
   end
   return redis.call('SET', handover, '', 'NX', 'PX', HANDOVER_MS) and true
 end

@@ -2,8 +2,8 @@
 -- shard itself, which is neither open nor taken by a helper.
 -- @arg processes: how many processes are online
 -- @arg resend_ms: ms after which an unanswered request counts as lost
-if not valid() or another_job_waits() then
-  return 0
+if not valid() or another_job_waits() and (MOST_PROCESSES == 0 or first_in_line(standing_of(record).kind)) then
+  return 0 -- unless those that wait may not start: their API keys have their most processes
 end
 local time = now()
 redis.call('ZREMRANGEBYSCORE', helper_requests, '-inf', time)

@@ -239,6 +239,21 @@ def test_a_key_whose_archives_take_too_much_is_rejected_until_a_batch_is_deleted
     submission.submit(a_batch(), archive)
 
 
+def test_all_archives_of_a_batch_count_towards_the_quota(
+    jobs: JobStore, recorder: Recorder, volume: Volume, tmp_path: Path
+) -> None:
+    folder = tmp_path / "volume" / "incoming" / "archives"
+    folder.mkdir(parents=True)
+    for number in range(2):
+        (folder / str(number)).write_bytes(b"x" * 6_000)
+    submission = Submission(jobs, recorder, JobFiles(volume), max_archive_bytes_per_key=10_000)
+
+    with pytest.raises(TooLarge, match="with this one"):
+        submission.submit(a_batch(), folder)
+    (folder / "1").unlink()
+    assert submission.submit(a_batch(), folder)[0].archive_bytes == 6_000
+
+
 def test_the_bytes_of_archives_that_an_older_version_deleted_are_not_counted(jobs: JobStore, redis: Redis) -> None:
     _created(jobs, a_batch(archive_bytes=7))
     redis.hincrby(keys.ARCHIVE_BYTES, "_", 100)

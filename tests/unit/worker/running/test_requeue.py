@@ -10,14 +10,15 @@ from redis import RedisError, ResponseError
 from redis.exceptions import OutOfMemoryError
 
 from shared.errors import Invalid, StorageFull, Unavailable
-from shared.jobs import Job, State, keys
+from shared.jobs import Job, Kind, State, keys
 from shared.jobs.files import JobFiles
+from shared.jobs.task_queue import BROKER
 from shared.runtime.settings import Settings
 from tests.support.objects.bench import WorkBench
-from tests.support.objects.jobs import A_RESULT, a_training, claimed, messages
+from tests.support.objects.jobs import A_RESULT, a_batch, a_training, claimed, messages
 from tests.support.waiting import eventually
 from worker.running import runner
-from worker.running.lease import Lease
+from worker.running.lease import HandsOver, Lease
 from worker.running.runner import JobHandler, JobOutcome
 
 
@@ -211,3 +212,19 @@ class TestEnding:
 
         assert list(bench.files) == [ended]
         assert ended.result == A_RESULT
+
+
+def test_messages_of_jobs_that_take_turns_do_not_accumulate(bench: WorkBench) -> None:
+    """Maintenance sends a message for each job that waits for its turn; each process consumes one a turn."""
+    batches = [bench.submit(a_batch()) for _ in range(2)]
+    for job in batches:
+        bench.task_queue.send(job.kind, job.id)
+    run = bench.runner({Kind.BATCH: raising(HandsOver())}).run
+    for _ in range(8):
+        for job in bench.jobs.due():
+            bench.task_queue.send(job.kind, job.id)
+        assert bench.redis.rpop(f"{BROKER}inference") is not None, "a message starts each turn"
+        run(batches[0].id)
+
+    assert len(messages(bench.redis, "inference")) <= 3
+    assert sum(bench.jobs.get(job.id).attempt for job in batches) == 8

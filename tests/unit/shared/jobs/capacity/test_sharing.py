@@ -222,6 +222,22 @@ class TestHandingOver:
         assert shard_queue.exchange(running, "a helper", Finished(1, 9, 1)) is None
         assert self.hands_over(shard_queue, running)
 
+    @pytest.mark.parametrize(("priority", "expected"), [("interactive", True), ("batch", False)])
+    def test_an_interactive_job_does_not_wait_until_the_lease_of_a_lost_helper_expires(
+        self,
+        shard_queue: ShardQueue,
+        redis: Redis,
+        running: Claim,
+        submit: Callable[..., Job],
+        priority: str,
+        expected: bool,
+    ) -> None:
+        shard_queue.arrive(running, "a helper that is killed")
+        work(redis, running, 60)
+        redis.zincrby(keys.WAITING, -5000, submit("b", priority=priority).id)
+
+        assert self.hands_over(shard_queue, running) == expected
+
     def test_an_interactive_batch_keeps_its_process_and_its_helpers(
         self, jobs: JobStore, shard_queue: ShardQueue, redis: Redis, submit: Callable[..., Job]
     ) -> None:
@@ -293,6 +309,23 @@ class TestLimitOfProcesses:
         assert queue.arrive(claim, "first") == 0
         assert queue.arrive(claim, "second") is None
         assert queue.exchange(claim, "first", Finished(0, 9, 1)) == 1
+
+    def test_a_batch_gets_helpers_while_only_jobs_wait_whose_keys_have_their_most_processes(
+        self, jobs: JobStore, redis: Redis, submit: Callable[..., Job]
+    ) -> None:
+        queue = ShardQueue(redis, max_processes_per_key=2)
+        claim = claimed(jobs, submit("b").id)
+        queue.open(claim, range(10))
+        for _ in range(2):
+            claimed(jobs, submit("a").id)
+        held_back = submit("a")
+        assert queue.request_helpers(claim, processes=8) == 1
+        assert queue.arrive(claim, "a helper") == 0
+        jobs.cancel(held_back.id)
+
+        submit("c")
+        assert queue.exchange(claim, "a helper", Finished(0, 9, 1)) is None
+        assert queue.request_helpers(claim, processes=8) == 0
 
 
 def test_the_jobs_of_a_key_are_counted(jobs: JobStore, submit: Callable[..., Job]) -> None:
