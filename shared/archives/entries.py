@@ -18,10 +18,11 @@ from shared.archives.names.leftovers import (
     DOCUMENTS,
     HIDDEN,
     SIDE_FILE,
+    SYSTEM_ENDINGS,
     SYSTEM_FILE,
     SYSTEM_FILES,
+    SYSTEM_FOLDER_ENDING,
     SYSTEM_FOLDERS,
-    TEMPORARY_ENDINGS,
     TEMPORARY_STARTS,
     TEXT_ENDINGS,
     leftover,
@@ -47,14 +48,14 @@ IMAGE_ENDINGS = (
 # What a name that is not plain contains, in lower case, with a line feed before and after it:
 SUSPICIOUS = (
     *("\n/", "\0", ":", "..", "\n.", "/."),
-    *(f"{folder}/" for folder in sorted(SYSTEM_FOLDERS)),
+    *(f"{folder}/" for folder in sorted(SYSTEM_FOLDERS | {SYSTEM_FOLDER_ENDING})),
     *(f"{before}{start}" for before in "\n/" for start in TEMPORARY_STARTS),
 )
 SUSPICIOUS_ENDINGS = (
     *("\n\n", "/\n", ".\n"),
     *(f"{name}\n" for name in sorted(SYSTEM_FILES | DOCUMENTS)),
     *(f".{ending}\n" for ending in sorted(TEXT_ENDINGS)),
-    *(f"{ending}\n" for ending in TEMPORARY_ENDINGS),
+    *(f"{ending}\n" for ending in (*SYSTEM_ENDINGS, "#")),
     *(f"{ending}\n" for ending in ARCHIVES),
 )
 SUSPECT = re.compile("|".join(map(re.escape, SUSPICIOUS + SUSPICIOUS_ENDINGS)))

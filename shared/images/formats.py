@@ -88,12 +88,15 @@ FORMATS = (
     ),
     Format("HEIC", heic.BEGINNING, heic.open_heic, needs_process=lambda _: True),
 )
+SVG_START = (
+    rb"(?:\xef\xbb\xbf)?(?:\s{1,99}|<\?xml[^>]{0,200}>|<!--[^>]{0,400}-->){0,9}+<(?:!DOCTYPE svg|svg:svg|svg)[\s/>]"
+)
 UNSUPPORTED = (
     ("HEIC sequence", re.compile(rb".{4}ftyp(hev[cxms]|msf1)", re.DOTALL)),
     ("JPEG XL", re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n", re.DOTALL)),
     ("JPEG 2000", re.compile(rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n", re.DOTALL)),
     ("Photoshop (PSD)", re.compile(rb"8BPS\0[\x01\x02]")),
-    ("SVG", re.compile(rb"(?:\xef\xbb\xbf)?\s{0,99}(?:<\?xml[^>]{0,200}>\s{0,99})?(?:<!DOCTYPE svg|<svg)[\s/>]")),
+    ("SVG", re.compile(SVG_START)),
     ("ICO", re.compile(rb"\0\0[\x01\x02]\0[^\0]\0.{3}\0", re.DOTALL)),
     ("PNM", re.compile(rb"P[1-6]\s(?:#[^\n]{0,200}\n|\s){0,9}\d{1,6}\s|P7\nWIDTH|P[Ff]\n")),
     ("OpenEXR", re.compile(rb"v/1\x01")),
@@ -104,6 +107,7 @@ UNSUPPORTED = (
 )
 """Formats that are recognized only to name them."""
 
+WEB_PAGE = re.compile(rb"\s{0,99}<(?:!doctype html|html)[\s>]", re.IGNORECASE)
 NAMES = ", ".join(known.name for known in FORMATS)
 
 
@@ -118,6 +122,10 @@ def format_of(content: bytes) -> Format:
                 "image_unsupported",
                 f"the file is an image in the format {name}, which is not supported; convert it to JPEG or PNG",
             )
+    if content.startswith(b"version https://git-lfs."):
+        raise Malformed("not_an_image", "the file is a pointer of Git LFS, not the image: fetch it by git lfs pull")
+    if WEB_PAGE.match(content):
+        raise Malformed("not_an_image", "the file is a web page, such as that of a failed download; download it again")
     what = "is not an image of a supported format" if content else "is empty"
     raise Malformed("not_an_image", f"the file {what}; send one of {NAMES}")
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 SYSTEM_FILE, HIDDEN, SIDE_FILE = "system_file", "hidden", "side_file"
 
 SYSTEM_FOLDERS = frozenset(
@@ -12,20 +14,27 @@ SYSTEM_FOLDERS = frozenset(
         "__macosx",  # macOS: resource forks, in zips by Finder
         "$recycle.bin",  # Windows
         "recycler",
+        "recycled",
         "system volume information",
         "@eadir",  # Synology: thumbnails
         "#recycle",
         "#snapshot",
         "@recycle",  # QNAP
+        "@recently-snapshot",
         "lost+found",  # Linux: ext4
         "found.000",  # Windows: chkdsk
         "_vti_cnf",  # FrontPage
         "network trash folder",  # macOS: on disks of other systems
         "temporary items",
+        "thevolumesettingsfolder",
+        "captureone",  # Capture One: thumbnails
+        "_gsdata_",  # GoodSync: former versions
+        "meta-inf",  # Java: in zips by jar
         "node_modules",
         "__pycache__",  # Python
     }
 )
+SYSTEM_FOLDER_ENDING = ".lrdata"  # Lightroom: previews
 SYSTEM_FILES = frozenset(
     {
         ".ds_store",  # macOS: a folder's view
@@ -39,14 +48,34 @@ SYSTEM_FILES = frozenset(
         ".directory",  # KDE: a folder's view
         "picasa.ini",
         ".picasa.ini",
+        "zbthumbnail.info",  # Canon
     }
 )
 TEMPORARY_STARTS = ("~$",)  # Microsoft Office: a lock
 TEMPORARY_ENDINGS = (
-    *("~", ".bak", ".orig", ".swp", ".tmp"),  # editors: the file before a change, or during it
-    *(".part", ".partial", ".crdownload", ".download"),  # browsers: a download that has not ended
-    ":zone.identifier",  # Windows: from where a file was downloaded, on disks of other systems
+    *("~", ".bak", ".old", ".orig", ".swp", ".tmp"),  # editors: the file before a change, or during it
+    *(".jpg_original", ".jpeg_original", ".png_original", ".tif_original", ".tiff_original"),  # ExifTool
+    *(".part", ".partial", ".filepart", ".crdownload", ".download", ".opdownload", ".!ut", ".!qb"),  # unfinished
 )
+STREAMS = tuple(  # Windows and macOS: data beside a file, such as its origin, on disks of other systems
+    f"{separator}{name}"
+    for separator in ":\uf03a"
+    for name in (
+        "zone.identifier",
+        "encryptable",
+        "com.dropbox.attributes",
+        "com.dropbox.attrs",
+        "afp_afpinfo",
+        "afp_resource",
+    )
+)
+SIDECARS = (
+    *(".aae", ".xmp", ".pp3", ".dop", ".on1"),  # changes of a photograph by iOS, Adobe, RawTherapee, DxO and ON1
+    ".thm",  # cameras: the thumbnail of a video
+    *(".lnk", ".url", ".webloc", ".desktop"),  # links of file managers
+)
+SYSTEM_ENDINGS = TEMPORARY_ENDINGS + STREAMS + SIDECARS
+AUTOSAVE = re.compile(r"#.+#", re.DOTALL)  # Emacs
 APPLE_DOUBLE = "._"  # macOS: the resource fork of the file whose name follows, on disks of other systems
 
 DOCUMENTS = frozenset(
@@ -126,13 +155,16 @@ TEXT_ENDINGS = frozenset(
 def leftover(path: str) -> str | None:
     """Return why a file is skipped, by its path with `/` as the separator: a code; None if it may be an image.
 
-    system_file: an operating system, a file manager or an editor wrote it, or a download did not end. hidden: its name
-    or a folder's begins with a dot. side_file: the text of an exporter beside the images, such as `labels.csv`.
+    system_file: an operating system, a file manager, an editor or a camera wrote it, or a download did not end.
+    hidden: its name or a folder's begins with a dot. side_file: the text of an exporter beside the images, such as
+    `labels.csv`.
     """
     *folders, name = [part for part in path.lower().split("/") if part not in {"", "."}] or [""]
     if name in SYSTEM_FILES or name.startswith(APPLE_DOUBLE) or not SYSTEM_FOLDERS.isdisjoint(folders):
         return SYSTEM_FILE
-    if name.startswith(TEMPORARY_STARTS) or name.endswith(TEMPORARY_ENDINGS):
+    if any(folder.endswith(SYSTEM_FOLDER_ENDING) for folder in folders):
+        return SYSTEM_FILE
+    if name.startswith(TEMPORARY_STARTS) or name.endswith(SYSTEM_ENDINGS) or AUTOSAVE.fullmatch(name):
         return SYSTEM_FILE
     if name.startswith(".") or any(folder.startswith(".") for folder in folders):
         return HIDDEN

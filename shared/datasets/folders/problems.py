@@ -17,8 +17,25 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".t
 """Endings of the supported formats: a file with one of them is meant as an image, whatever it contains."""
 
 FOREIGN_ENDINGS = (
-    *(".heic", ".heif", ".jxl", ".jp2", ".j2k", ".psd", ".svg", ".ico", ".tga", ".exr", ".dcm"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".raw"),
+    *(
+        ".heic",
+        ".heif",
+        ".hif",
+        ".jxl",
+        ".jp2",
+        ".j2k",
+        ".jpx",
+        ".jxr",
+        ".psd",
+        ".psb",
+        ".svg",
+        ".svgz",
+        ".ico",
+        ".cur",
+    ),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".pfm", ".tga", ".exr", ".hdr", ".dcm", ".dds", ".qoi", ".pcx", ".xcf"),
+    *(".icns", ".sgi", ".eps", ".ai", ".emf", ".wmf", ".fits", ".djvu", ".kra", ".bpg", ".flif"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".raw", ".pef", ".srw", ".x3f"),
 )
 """Endings of images of other formats."""
 
@@ -31,7 +48,7 @@ TEXT_ENDINGS = (
 `client/glassbox/files/image_files.py` has the same endings.
 """
 
-NOT_AN_IMAGE, UNSUPPORTED = "not_an_image", "image_unsupported"
+NOT_AN_IMAGE, UNSUPPORTED, TOO_LARGE = "not_an_image", "image_unsupported", "entry_too_large"
 
 
 @dataclass
@@ -57,7 +74,7 @@ class Problems:
         lower = name.lower()
         if error.code == UNSUPPORTED or (error.code == NOT_AN_IMAGE and lower.endswith(FOREIGN_ENDINGS)):
             self.unsupported[index] = Malformed(UNSUPPORTED, error.detail)
-        elif error.code == NOT_AN_IMAGE and not lower.endswith(ENDINGS):
+        elif error.code in {NOT_AN_IMAGE, TOO_LARGE} and not lower.endswith(ENDINGS):
             self.others[index] = error
         else:
             self.unreadable[index] = error

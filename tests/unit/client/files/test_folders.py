@@ -16,6 +16,8 @@ from glassbox.http.bodies import BLOCK, FileBody
 
 from shared.archives import validate
 from shared.datasets.folders import problems
+from shared.errors import Malformed
+from shared.images.formats import format_of
 from shared.runtime.settings import Settings
 
 
@@ -138,6 +140,49 @@ def test_the_client_and_the_server_know_the_same_endings() -> None:
     assert image_files.ENDINGS == problems.ENDINGS
     assert image_files.FOREIGN_ENDINGS == problems.FOREIGN_ENDINGS
     assert image_files.TEXT_ENDINGS == problems.TEXT_ENDINGS
+
+
+FIRST_BYTES = [
+    *(
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff",
+        b"GIF89a",
+        b"II*\0",
+        b"MM\0+",
+        b"RIFF\0\0\0\0WEBP",
+        b"BM" + bytes(12) + b"\x28\0\0\0",
+    ),
+    *(
+        b"\0\0\0\x20ftyp" + brand + bytes(4)
+        for brand in (b"heic", b"hevc", b"mif1", b"msf1", b"avif", b"avis", b"crx ")
+    ),
+    *(b"\0\0\0\x20ftypmiaf" + bytes(8) + b"avif", b"\0\0\0\x20ftypheis", b"\xff\x0a", b"\xff\x4f\xff\x51", b"8BPS\0\2"),
+    *(b"\0\0\0\x0cJXL \r\n\x87\n", b"\0\0\0\x0cjP  \r\n\x87\n", b"<svg>", b"<!-- a --><svg ", b"P5 2 2 255\n", b"Pf\n"),
+    *(b"\0\0\1\0\1\0\x10\x10\0\0\1\0", b"v/1\x01", bytes(128) + b"DICM", b"DDS \x7c\0\0\0", b"qoif"),
+    *(b"II*\0\x10\0\0\0CR\2\0", b"IIRO\x08\0", b"IIU\0", b"FUJIFILMCCD"),
+    *(
+        b"",
+        b"P5 no",
+        b"<html>",
+        b"\0\0\0\x20ftypmp42",
+        b"RIFF\0\0\0\0AVI ",
+        b"PK\3\4",
+        b"%PDF-1.4",
+        b"8BPX",
+        b"<!-- a -->",
+    ),
+]
+
+
+@pytest.mark.parametrize("content", FIRST_BYTES)
+def test_the_client_and_the_server_recognise_the_same_formats(content: bytes) -> None:
+    try:
+        format_of(content)
+        recognised = True
+    except Malformed as error:
+        recognised = error.code != problems.NOT_AN_IMAGE
+
+    assert image_files.is_image(content) is recognised
 
 
 def test_a_large_image_is_not_held_in_memory(folder: Path) -> None:

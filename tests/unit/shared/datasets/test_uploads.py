@@ -575,6 +575,13 @@ class TestTypes:
 
         assert (type(error), error.code) == (UnsupportedType, "dataset_expected")
 
+    def test_a_large_file_that_is_no_image_by_its_name_is_skipped(self, stored: Stored) -> None:
+        manifest, _ = stored(
+            zip_of(easy_folders() | {"clip.mp4": bytes(5000), "ant/weights.h5": bytes(5000)}), max_entry_bytes=4000
+        )
+
+        assert manifest.skipped == {"entry_too_large": {"count": 2, "names": ["clip.mp4", "ant/weights.h5"]}}
+
     def test_an_array_beside_class_folders_is_skipped(self, stored: Stored) -> None:
         manifest, _ = stored(zip_of(easy_folders() | {"ant/features.npy": npy(easy_images(4)[0]), "x.npy": b""}))
 

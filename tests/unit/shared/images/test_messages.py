@@ -90,6 +90,7 @@ def box(brand: bytes, *more: bytes) -> bytes:
         (b"\xff\x4f\xff\x51" + bytes(20), "JPEG 2000"),
         (b"8BPS\0\1" + bytes(20), "Photoshop"),
         (b'<?xml version="1.0"?>\n<svg xmlns="x">', "SVG"),
+        (b"<!-- Inkscape -->\n<svg:svg>", "SVG"),
         (encoded(Image.new("L", (16, 16)), "ICO"), "ICO"),
         (encoded(Image.new("L", (4, 4)), "PPM"), "PNM"),
         (b"P2\n# made by hand\n4 4\n255\n", "PNM"),
@@ -103,6 +104,20 @@ def test_a_format_that_is_not_read_is_refused_by_its_name(content: bytes, name: 
         assert name in error.detail
         assert "convert it to JPEG or PNG" in error.detail
     assert len(errors_of(content)) == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "remedy"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
+        (b"\n<!DOCTYPE html><html>", "download it again"),
+        (b"<HTML>", "download it again"),
+    ],
+)
+def test_a_file_in_place_of_an_image_is_named_with_the_remedy(content: bytes, remedy: str) -> None:
+    for error in errors_of(content):
+        assert error.code == "not_an_image"
+        assert remedy in error.detail
 
 
 @pytest.mark.parametrize("brand", [b"isom", b"mp42", b"qt  ", b"M4A "])
