@@ -11,7 +11,7 @@ from redis import RedisError
 from api.requests.waiting import WaitingReasons
 from shared.archives import ArchiveIndex
 from shared.errors import Invalid, NotFound, TooLarge, TooMany, Unavailable
-from shared.jobs import Job, JobStore, Kind
+from shared.jobs import Job, JobStore, Kind, OverQuota, Quota
 from shared.jobs.files import JobFiles
 from shared.jobs.outcome import Waiting
 from shared.jobs.record import compact_json
@@ -45,8 +45,7 @@ class Submission:
         self._files = files
         self._max_queued = max_queued_jobs
         self._max_record = max_record_bytes
-        self._max_of_key = max_jobs_per_key
-        self._max_archive_bytes = max_archive_bytes_per_key
+        self._quota = Quota(max_jobs_per_key, max_archive_bytes_per_key)
 
     def waiting(self, job: Job) -> Waiting | None:
         """Return why the accepted job cannot start now; None if it can, or if Redis cannot be read."""
@@ -72,17 +71,26 @@ class Submission:
             raise Unavailable(fault.code, f"{fault.detail}; then send the request again", fault.retry_after)
 
     def _reject_over_quota(self) -> None:
-        if not self._max_of_key:
-            return
         key = origin().get("key")
-        count = self._jobs.count_of_key(key)
-        if count >= self._max_of_key:
-            whose = f"the API key {key!r} has" if key else "there are"
-            detail = (
-                f"{whose} {count} queued and running jobs, and may have at most {self._max_of_key}"
-                " (GLASSBOX_MAX_JOBS_PER_KEY); try again when one has ended, or cancel one"
-            )
-            raise TooMany("job_quota_exceeded", detail, QUOTA_SECONDS)
+        if self._quota.jobs and self._jobs.count_of_key(key) >= self._quota.jobs:
+            raise self._too_many_jobs(key)
+
+    def _too_many_jobs(self, key: str | None) -> TooMany:
+        whose = f"the API key {key!r} has" if key else "there are"
+        detail = (
+            f"{whose} {self._quota.jobs} or more queued and running jobs, and may have at most {self._quota.jobs}"
+            " (GLASSBOX_MAX_JOBS_PER_KEY); try again when one has ended, or cancel one"
+        )
+        return TooMany("job_quota_exceeded", detail, QUOTA_SECONDS)
+
+    def retry(self, job: Job) -> None:
+        """Requeue a job that has ended; raises what `reject_if_full` and `JobStore.retry` raise."""
+        if job.state.is_terminal:  # else it is queued already, or `retry` rejects its state
+            self.reject_if_full(job.kind)
+        try:
+            self._jobs.retry(job.id, self._quota)
+        except OverQuota:
+            raise self._too_many_jobs(job.key) from None
 
     def submit(self, job: Job, archive: Path | None = None, index: ArchiveIndex | None = None) -> tuple[Job, list[str]]:
         """Accept the job, with its archive and index if it is a batch; return its record and warnings.
@@ -101,9 +109,9 @@ class Submission:
             job = job.model_copy(update={"archive_bytes": size})
         try:
             self._files.prepare(job, archive, index)
-            if not self._jobs.create(job):  # an earlier request with this id died before it accepted the job
+            if not self._create(job):  # an earlier request with this id died before it accepted the job
                 self._jobs.discard(job.id)
-                self._jobs.create(job)
+                self._create(job)
             accepted = self._jobs.get(job.id)
             self._files.accept(job.id)  # from now on the job survives a loss of Redis
             self._task_queue.send(job.kind, job.id)  # last, so that no failure can follow it
@@ -116,22 +124,31 @@ class Submission:
             raise
         return accepted, warnings
 
+    def _create(self, job: Job) -> bool:
+        """Create the record; raises `TooMany` or `TooLarge` if other requests have just used the rest of a quota."""
+        try:
+            return self._jobs.create(job, quota=self._quota)
+        except OverQuota as over:
+            if over.part == "jobs":
+                raise self._too_many_jobs(job.key) from None
+            raise self._too_large_archives(job.key) from None
+
     def reject_archive(self, size: int) -> None:
         """Raise `TooLarge` if the API key's archives would take more than allowed. Call it before an upload, too."""
-        if not self._max_archive_bytes:
-            return
-        key = origin().get("key")
-        kept = self._jobs.archive_bytes_of_key(key)
-        if kept + size > self._max_archive_bytes:
+        most, key = self._quota.archive_bytes, origin().get("key")
+        if most and self._jobs.archive_bytes_of_key(key) + size > most:
             self._jobs.recount_archive_bytes()
-            kept = self._jobs.archive_bytes_of_key(key)
-        if kept + size > self._max_archive_bytes:
-            whose = f"of the batches of the API key {key!r} take" if key else "of all batches take"
-            detail = (
-                f"the archives {whose} {in_words(kept)}, and may take at most {in_words(self._max_archive_bytes)}"
-                " (GLASSBOX_MAX_ARCHIVE_BYTES_PER_KEY), with this one; delete ended batches with their archives"
-            )
-            raise TooLarge("archive_quota_exceeded", detail)
+            if self._jobs.archive_bytes_of_key(key) + size > most:
+                raise self._too_large_archives(key)
+
+    def _too_large_archives(self, key: str | None) -> TooLarge:
+        whose = f"of the batches of the API key {key!r} take" if key else "of all batches take"
+        kept, most = (in_words(size) for size in (self._jobs.archive_bytes_of_key(key), self._quota.archive_bytes))
+        detail = (
+            f"the archives {whose} {kept}, and may take at most {most} (GLASSBOX_MAX_ARCHIVE_BYTES_PER_KEY), with"
+            " this one; delete ended batches with their archives"
+        )
+        return TooLarge("archive_quota_exceeded", detail)
 
     def _reject_if_large(self, job: Job) -> None:
         size = sum(len(compact_json(part).encode()) for part in (job.request, job.specification))

@@ -129,9 +129,7 @@ def blueprint(
         job = jobs.get(job_id)
         if alias := job.specification.get("promote"):
             require(Scope.MANAGE, f"job {job.id} moves the alias {alias!r}, so its retry")
-        if job.state.is_terminal:  # else it is queued already, or `retry` rejects its state
-            submission.reject_if_full(job.kind)
-        jobs.retry(job_id)
+        submission.retry(job)
         job = jobs.get(job_id)
         files.reopen(job)
         task_queue.send(job.kind, job.id)

@@ -8,7 +8,7 @@ deliveries of ended jobs.
 from shared.jobs.record import Job, Kind, Priority, Progress
 from shared.jobs.shard_queue import Finished, ShardQueue, ShardQueueState
 from shared.jobs.states import State
-from shared.jobs.store import Blocked, Claim, Event, JobStore, Pulse
+from shared.jobs.store import Blocked, Claim, Event, JobStore, OverQuota, Pulse, Quota
 
 __all__ = [
     "Blocked",
@@ -18,9 +18,11 @@ __all__ = [
     "Job",
     "JobStore",
     "Kind",
+    "OverQuota",
     "Priority",
     "Progress",
     "Pulse",
+    "Quota",
     "ShardQueue",
     "ShardQueueState",
     "State",

@@ -10,13 +10,14 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from pydantic import ValidationError
-from redis import Redis
+from redis import Redis, WatchError
 
 from shared.errors import Conflict, Damaged, NotFound, Unavailable
 from shared.jobs import feed, index, keys
@@ -73,6 +74,25 @@ class Claim:
         assert self.job.claimed_at is not None
         ran_ms = self.job.claimed_at - self.job.started_at - self.job.waited_ms
         return self.job.timeout_seconds - ran_ms / 1000
+
+
+@dataclass(frozen=True)
+class Quota:
+    """What the jobs of one API key may take: queued and running jobs, and bytes of archives; 0: unlimited."""
+
+    jobs: int = 0
+    archive_bytes: int = 0
+
+
+UNLIMITED = Quota()
+
+
+class OverQuota(Exception):
+    """The API key's jobs would take more than the quota. `part`: the field of `Quota`."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__(part)
+        self.part = part
 
 
 @dataclass(frozen=True)
@@ -155,12 +175,13 @@ class JobStore:
         self._line = Line(redis, max_processes_per_key)
         self._due = Script(redis, (SCRIPTS / "finding" / "due.lua").read_text())
 
-    def create(self, job: Job, *, owes_delivery: bool = False) -> bool:
+    def create(self, job: Job, *, owes_delivery: bool = False, quota: Quota = UNLIMITED) -> bool:
         """Create a job's record in state `queued`, or as the job was if records are rebuilt; False if it exists.
 
-        owes_delivery: whether the job has ended, and no delivery to its webhook is known to be settled.
+        owes_delivery: whether the job has ended, and no delivery to its webhook is known to be settled. Raises
+        `OverQuota`.
         """
-        return self._create(job.to_hash(), job.request, owes_delivery)
+        return self._create(job.to_hash(), job.request, owes_delivery, quota)
 
     def recreate(self, fields: Mapping[str, str]) -> None:
         """Create a record from a backup, field by field, in state `queued` or an ended one.
@@ -350,15 +371,18 @@ class JobStore:
     def recount_archive_bytes(self) -> None:
         """Count the bytes of all archives from the records; at most once a minute for all callers.
 
-        An older version of the code that deletes a job does not subtract its bytes.
+        An older version of the code that deletes a job does not subtract its bytes. Changes nothing if a job with an
+        archive is created or deleted meanwhile.
         """
         if not self._redis.set(keys.RECOUNTED, 1, nx=True, ex=60):
             return
         counted: Counter[str] = Counter()
-        for page in self._pages(None, None):
-            for key, size in self._fields(page, "key", "archive_bytes"):
-                counted[key or sharing.WITHOUT_KEY] += int(size or 0)
-        with self._redis.pipeline() as pipe:
+        with self._redis.pipeline() as pipe, suppress(WatchError):
+            pipe.watch(keys.ARCHIVE_BYTES)  # type: ignore[no-untyped-call]
+            for page in self._pages(None, None):
+                for key, size in self._fields(page, "key", "archive_bytes"):
+                    counted[key or sharing.WITHOUT_KEY] += int(size or 0)
+            pipe.multi()
             pipe.delete(keys.ARCHIVE_BYTES)
             for key, total in counted.items():
                 if total:
@@ -452,11 +476,13 @@ class JobStore:
         """Cancel a job; returns `cancelled` or `cancelling`. Raises `NotFound` or `Conflict`."""
         return self._demand(job_id, "cancelled", self._run("cancel", job_id))
 
-    def retry(self, job_id: str) -> State:
-        """Requeue a job that failed, was cancelled or has errors. Raises `NotFound` or `Conflict`."""
+    def retry(self, job_id: str, quota: Quota = UNLIMITED) -> State:
+        """Requeue a job that failed, was cancelled or has errors. Raises `NotFound`, `Conflict` or `OverQuota`."""
         while True:
             fields = _flat(self._moved_fields(job_id))
-            reply = self._run("retry", job_id, resend_ms=self._resend_ms, fields=fields)
+            reply = self._run("retry", job_id, resend_ms=self._resend_ms, most_jobs=quota.jobs, fields=fields)
+            if isinstance(reply, str):
+                raise OverQuota(reply)
             if reply != [MOVED]:  # else the record has moved since its fields were read
                 return self._demand(job_id, "retried", reply)
 
@@ -663,9 +689,22 @@ class JobStore:
         newest = older[-1].position if older else start
         return [*older, *(event for event in events if event.position > newest)][:limit]
 
-    def _create(self, fields: Mapping[str, str], request: JsonObject, owes_delivery: bool) -> bool:
-        arguments = {"resend_ms": self._resend_ms, "owes_delivery": int(owes_delivery), "labels": digests_of(request)}
-        return bool(self._run("create", fields["id"], **arguments, fields=_flat(fields)))
+    def _create(
+        self, fields: Mapping[str, str], request: JsonObject, owes_delivery: bool, quota: Quota = UNLIMITED
+    ) -> bool:
+        reply = self._run(
+            "create",
+            fields["id"],
+            resend_ms=self._resend_ms,
+            owes_delivery=int(owes_delivery),
+            labels=digests_of(request),
+            most_jobs=quota.jobs,
+            most_archive_bytes=quota.archive_bytes,
+            fields=_flat(fields),
+        )
+        if isinstance(reply, str):
+            raise OverQuota(reply)
+        return bool(reply)
 
     def _renew(self, claim: Claim, event: str, data: Mapping[str, object], fields: Mapping[str, str]) -> str | None:
         state: str | None = self._run(

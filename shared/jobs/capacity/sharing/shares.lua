@@ -76,6 +76,25 @@ local function processes_of_keys(kind)
   return counts
 end
 
+-- How many jobs of an API key are running or in a line.
+local function jobs_of_key(owner)
+  local count, counted = 0, {}
+  for _, line in pairs(lines) do
+    if not counted[line] then
+      counted[line] = true
+      for _, rank in ipairs({INTERACTIVE, BATCH}) do
+        count = count + redis.call('ZLEXCOUNT', line, '[' .. rank .. ' ' .. owner .. ' ', '(' .. rank .. ' ' .. owner .. '!')
+      end
+    end
+  end
+  for _, id in ipairs(redis.call('ZRANGE', all_running, 0, MOST_RUNNING - 1)) do
+    if standing_of(JOB_PREFIX .. id).owner == owner then
+      count = count + 1
+    end
+  end
+  return count
+end
+
 -- The first job of the line whose API key has fewer processes than the limit; nothing if there is none.
 -- leaving: an API key that has one process less when the job starts
 local function first_in_line(kind, leaving)

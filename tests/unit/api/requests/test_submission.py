@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kombu.exceptions import OperationalError
@@ -99,7 +101,7 @@ def test_record_that_cannot_be_written_leaves_no_files(
     recorder: Recorder, volume: Volume, redis: Redis, archive: Path
 ) -> None:
     class Failing(JobStore):
-        def create(self, job: Job, *, owes_delivery: bool = False) -> bool:  # noqa: ARG002
+        def create(self, *_: Any, **__: Any) -> bool:
             raise ConnectionError
 
     with pytest.raises(ConnectionError):
@@ -213,7 +215,7 @@ def test_a_key_with_its_most_jobs_is_rejected_before_its_upload(settings: Settin
     response = client.post("/v1/batch-jobs?model=toy", data=b"not even an archive")
 
     problem = assert_problem(response, 429, "job_quota_exceeded")
-    assert "2 queued and running jobs" in problem["detail"]
+    assert "2 or more queued and running jobs" in problem["detail"]
     assert "at most 2 (GLASSBOX_MAX_JOBS_PER_KEY)" in problem["detail"]
     assert int(response.headers["Retry-After"]) > 0
     jobs.cancel(waits.id)
@@ -239,6 +241,50 @@ def test_a_key_whose_archives_take_too_much_is_rejected_until_a_batch_is_deleted
     submission.submit(a_batch(), archive)
 
 
+class TestOverlappingRequests:
+    """Two requests pass the check before the upload; the second finds the quota used when its record is created."""
+
+    @pytest.fixture
+    def submission(
+        self, jobs: JobStore, recorder: Recorder, volume: Volume, monkeypatch: pytest.MonkeyPatch
+    ) -> Submission:
+        monkeypatch.setattr(JobStore, "count_of_key", lambda *_: 0)
+        monkeypatch.setattr(JobStore, "archive_bytes_of_key", lambda *_: 0)
+        return Submission(jobs, recorder, JobFiles(volume), max_jobs_per_key=2, max_archive_bytes_per_key=15)
+
+    def test_no_more_jobs_are_accepted_than_a_key_may_have(
+        self, submission: Submission, jobs: JobStore, volume: Volume
+    ) -> None:
+        with log_context.bound(key="another"):
+            submission.submit(a_training())
+        first, second = (submission.submit(a_training())[0] for _ in range(2))
+        before = files_below(volume.root)
+
+        with pytest.raises(TooMany, match="GLASSBOX_MAX_JOBS_PER_KEY"):
+            submission.submit(a_training())
+        assert files_below(volume.root) == before
+        assert jobs.waiting(Kind.TRAINING) == 3
+
+        jobs.cancel(first.id)
+        submission.submit(a_training())
+        with pytest.raises(TooMany, match="GLASSBOX_MAX_JOBS_PER_KEY"):
+            submission.retry(jobs.get(first.id))
+        jobs.cancel(second.id)
+        submission.retry(jobs.get(first.id))
+        assert jobs.get(first.id).state is State.QUEUED
+
+    def test_no_more_bytes_of_archives_are_accepted_than_a_key_may_have(
+        self, submission: Submission, jobs: JobStore, redis: Redis, archive: Path
+    ) -> None:
+        first, _ = submission.submit(a_batch(), archive)
+        archive.write_bytes(b"10 bytes, ")
+
+        with pytest.raises(TooLarge, match="GLASSBOX_MAX_ARCHIVE_BYTES_PER_KEY"):
+            submission.submit(a_batch(), archive)
+        assert [job.id for job in jobs.newest_first()] == [first.id]
+        assert redis.hgetall(keys.ARCHIVE_BYTES) == {"_": "10"}
+
+
 def test_all_archives_of_a_batch_count_towards_the_quota(
     jobs: JobStore, recorder: Recorder, volume: Volume, tmp_path: Path
 ) -> None:
@@ -261,6 +307,23 @@ def test_the_bytes_of_archives_that_an_older_version_deleted_are_not_counted(job
     jobs.recount_archive_bytes()
 
     assert jobs.archive_bytes_of_key(None) == 7
+
+
+def test_an_archive_that_comes_while_the_bytes_are_counted_again_is_counted(
+    jobs: JobStore, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _created(jobs, a_batch(archive_bytes=7))
+    fields = JobStore._fields
+
+    def read_then_create(self: JobStore, ids: Iterable[str], *names: str) -> list[list[str | None]]:
+        found = fields(self, ids, *names)
+        _created(jobs, a_batch(archive_bytes=5))
+        return found
+
+    monkeypatch.setattr(JobStore, "_fields", read_then_create)
+    jobs.recount_archive_bytes()
+
+    assert redis.hgetall(keys.ARCHIVE_BYTES) == {"_": "12"}
 
 
 def _created(jobs: JobStore, job: Job) -> Job:
