@@ -20,7 +20,7 @@ from glassbox import settings
 from glassbox.datasets import Datasets
 from glassbox.errors import WrongArgument
 from glassbox.files.archives import opened
-from glassbox.files.images import ImageFile, ImagePlace, form, one_image
+from glassbox.files.images import ImageFile, ImagePlace, form, one_image, plain_numbers
 from glassbox.files.references import SECONDS, is_url, reference
 from glassbox.files.skip_report import merged
 from glassbox.http.all_events import AnyEvent, follow_all
@@ -209,10 +209,10 @@ class Client:
 
         instances: nested lists, or an array (N, H, W) or (N, H·W), for a model in colour (N, H, W, 3) or (N, H·W·3).
         The numbers of all images together range from 0 to 255, or, if they are floats, also from 0 to 1. Integers whose
-        largest is 1 are black and white, and the result has a warning.
+        largest is 1 are black and white, and the result has a warning. So are booleans, without one. Raises
+        `WrongArgument` for NaN and infinite numbers.
         """
-        plain = instances.tolist() if hasattr(instances, "tolist") else instances
-        return self._predict(model, top_k, invert, json={"instances": plain})
+        return self._predict(model, top_k, invert, json={"instances": plain_numbers(instances)})
 
     def explain(
         self,

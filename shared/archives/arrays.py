@@ -15,6 +15,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from shared.archives.decompress import BLOCK, pieces
+from shared.archives.entries import shown
 from shared.archives.in_place.positions import Readable
 from shared.archives.index import RUN, ArchiveIndex, Entry, ImageArray, Kind
 from shared.archives.names.leftovers import leftover
@@ -34,6 +35,7 @@ UNREADABLE = (ValueError, TypeError, LookupError, SyntaxError, RecursionError, M
 
 SUFFIX = ".npy"
 NAMES = ("x", "images")
+NAMED = 5  # arrays that an error names
 RGBA = 4
 
 
@@ -252,7 +254,12 @@ def _chosen(archive: ArchiveIndex) -> tuple[str, Entry, bytes]:
                 found[name] = number
     chosen = next((name for name in NAMES if name in found), next(iter(found)))
     if chosen not in NAMES and len(archive) > 1:
-        raise Invalid("npz_array_missing", f"the .npz holds {len(archive)} arrays, but none is named x or images")
+        holds = ", ".join(shown(path.removesuffix(SUFFIX)) for path in archive.paths(0, NAMED))
+        raise Invalid(
+            "npz_array_missing",
+            f"the .npz holds {len(archive)} arrays, but none is named x or images, such as {holds}: send the array to"
+            " classify alone, or give it the name x",
+        )
     entry = archive.entry(found[chosen])
     return chosen, entry, archive.names[entry.raw : entry.raw + entry.raw_length].tobytes()
 

@@ -35,7 +35,7 @@ def images_of(document: Any, image_shape: Shape) -> tuple[NDArray[np.uint8], lis
         )
     instances = document["instances"]
     numbers = array_of(instances)
-    if numbers is None or numbers.dtype.kind == "b" or numbers.shape[1:] not in shapes_of_numbers(image_shape):
+    if numbers is None or numbers.shape[1:] not in shapes_of_numbers(image_shape):
         raise _invalid_instances(_wrong(instances, image_shape))
     rows = numbers.reshape(len(numbers), -1)
     try:
@@ -59,7 +59,7 @@ def _wrong(instances: list[Any], image_shape: Shape) -> list[FieldError]:
         if len(wrong) == MAX_REPORTED:
             break
         numbers = array_of(instance)
-        if numbers is None or numbers.dtype.kind == "b":
+        if numbers is None:
             wrong.append(FieldError(expected, pointer=f"#/instances/{index}"))
         elif numbers.shape not in shapes_of_numbers(image_shape):
             shapes = f"the model's images have the shape {list(image_shape)}; got {list(numbers.shape)}"

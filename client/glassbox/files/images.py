@@ -1,12 +1,13 @@
-"""Images as parts of an HTML form."""
+"""Images as parts of an HTML form, and as numbers."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from glassbox.errors import LocalFileError
+from glassbox.errors import LocalFileError, WrongArgument
 
 ImageFile = Path | str | bytes
 ImagePlace = Mapping[str, Any]
@@ -17,6 +18,24 @@ Part = tuple[str, tuple[str, bytes, str]]
 def form(images: Iterable[ImageFile]) -> list[Part]:
     """Return the parts `image`. Raises `LocalFileError` if a file cannot be read."""
     return [("image", _part(image)) for image in images]
+
+
+def plain_numbers(images: Any) -> list[Any]:
+    """Return an array of images, or a sequence of arrays or lists, as lists. Raises `WrongArgument`."""
+    whole = images.tolist() if hasattr(images, "tolist") else images
+    if not isinstance(whole, list | tuple):
+        raise WrongArgument(f"images as numbers are an array or a list of them; got {whole!r:.50}")
+    plain = [image.tolist() if hasattr(image, "tolist") else image for image in whole]
+    for index, image in enumerate(plain):
+        if not _is_finite(image):
+            raise WrongArgument(f"image {index} has NaN or infinite numbers, which are no pixel values")
+    return plain
+
+
+def _is_finite(numbers: Any) -> bool:
+    if isinstance(numbers, list | tuple):
+        return all(map(_is_finite, numbers))
+    return not isinstance(numbers, float) or math.isfinite(numbers)
 
 
 def one_image(image: ImageFile | ImagePlace) -> dict[str, Any]:

@@ -59,7 +59,9 @@ def test_the_same_gray_rows_have_the_same_probabilities(client: FlaskClient, num
     assert np.allclose(by_tensor(client, numbers), expected(GRAY), atol=1e-5)
 
 
-@pytest.mark.parametrize("numbers", [SHARP, SHARP / 255, SHARP.astype(float), SHARP // 255, SHARP.astype(int) // 255])
+@pytest.mark.parametrize(
+    "numbers", [SHARP, SHARP / 255, SHARP.astype(float), SHARP // 255, SHARP.astype(int) // 255, SHARP > 0]
+)
 def test_the_same_black_and_white_rows_have_the_same_probabilities(client: FlaskClient, numbers: NDArray[Any]) -> None:
     assert np.allclose(by_instances(client, numbers), expected(SHARP), atol=1e-5)
     assert np.allclose(by_tensor(client, numbers), expected(SHARP), atol=1e-5)

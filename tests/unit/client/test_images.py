@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from glassbox import UnexpectedAnswer
+from glassbox.errors import WrongArgument
+from glassbox.files.images import plain_numbers
 from glassbox.records.images import images_of
 
 from api.exports.safetensors import encode_arrays
 
 IMAGES = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
 ARRAYS = {"indices": np.array([5, 70_000], "<i4"), "labels": np.array([1, 0], "<i4"), "images": IMAGES}
+
+
+def test_images_as_numbers_may_be_arrays_in_a_list() -> None:
+    assert plain_numbers([IMAGES[0], IMAGES[1].tolist()]) == plain_numbers(IMAGES) == IMAGES.tolist()
+    assert plain_numbers(IMAGES[0, 0] > 1) == [[False, False, True], [True, True, True]]
+
+
+@pytest.mark.parametrize(
+    ("images", "named"),
+    [(np.array([[0.0], [np.nan]]), "image 1 has NaN"), ([[[1.0, float("inf")]]], "image 0 has NaN"), (7, "got 7")],
+)
+def test_numbers_that_are_no_pixels_are_refused(images: Any, named: str) -> None:
+    with pytest.raises(WrongArgument, match=named):
+        plain_numbers(images)
 
 
 def test_images_of_a_data_set_have_labels() -> None:

@@ -263,7 +263,7 @@ class TestNumbers:
             ([[0] * 36, [[0] * 6] * 6], ["#/instances"]),
             ([[0] * 35 + [None]], ["#/instances/0"]),
             ([["0"] * 36], ["#/instances/0"]),
-            ([[True] * 36], ["#/instances/0"]),
+            ([[True] * 35], ["#/instances/0"]),
             ([[0] * 35 + [256], [0] * 36, [-1] * 36], ["#/instances/0", "#/instances/2"]),
             ([[0] * 35 + [1e300]], ["#/instances/0"]),
             ([[0] * 35 + [10**30]], ["#/instances/0"]),
