@@ -28,7 +28,9 @@ from shared.datasets.options import UploadOptions
 from shared.errors import FieldError, Invalid, Malformed, TooLarge
 from shared.runtime.settings import Settings
 
-NAME = re.compile(r"(?P<stem>[^/]*?)[-._]?idx(?P<dimensions>[13])[-._]?ubyte(?:\.gz)?", re.IGNORECASE)
+NAME = re.compile(r"(?P<stem>[^/]*?)[-._ ]?idx[13][-._ ]?ubyte(?:\.gz)?", re.IGNORECASE)
+SHORT_NAME = re.compile(r"(?P<stem>[^/]*(?:image|label)[^/]*?)[-._ ](?:idx[13]?|ubyte)(?:\.gz)?", re.IGNORECASE)
+ENDINGS = tuple(f"{ending}{packed}" for ending in ("idx", "idx1", "idx3", "ubyte") for packed in ("", ".gz"))
 SPLIT = re.compile(r"t10k|train(ing)?|test(ing)?|(?<![a-z])(val(id(ation)?)?|dev|eval(uation)?)(?![a-z])")
 EMNIST = "emnist"  # its images are transposed, as IDX and as CSV files
 ORIENTATION = "EMNIST's images were transposed, so that they are upright"
@@ -44,17 +46,25 @@ def idx_files(names: Sequence[str]) -> dict[str, int]:
     """
     files: dict[str, int] = {}
     sets: dict[str, str] = {}
-    for index, name in enumerate(names):
-        match = NAME.fullmatch(name.rpartition("/")[2])
-        if match:
-            files.setdefault(match["stem"].lower(), index)
-            sets.setdefault(re.sub(r"images?|labels?|[-._]", "", SPLIT.sub("", match["stem"].lower())), name)
+    found = {index: match for index, name in enumerate(names) if (match := NAME.fullmatch(name.rpartition("/")[2]))}
+    for index, match in (found or _by_short_names(names)).items():
+        name = names[index]
+        files.setdefault(match["stem"].lower(), index)
+        sets.setdefault(re.sub(r"images?|labels?|[-._ ]", "", SPLIT.sub("", match["stem"].lower())), name)
     if len(sets) > 1:
         listed = ", ".join(map(shown, sets.values()))
         raise Invalid(
             "dataset_layout", f"the archive holds IDX files of {len(sets)} data sets ({listed}): send one of them"
         )
     return files
+
+
+def _by_short_names(names: Sequence[str]) -> dict[int, re.Match[str]]:
+    """Return the matches of names such as `train-images.idx3`; none without both images and labels."""
+    short = ((index, name.rpartition("/")[2]) for index, name in enumerate(names) if name.lower().endswith(ENDINGS))
+    found = {index: match for index, name in short if (match := SHORT_NAME.fullmatch(name))}
+    kinds = {"label" in match["stem"].lower() for match in found.values()}
+    return found if len(kinds) == 2 else {}
 
 
 def read_idx_archive(

@@ -155,10 +155,13 @@ def _refuse_untrained(classes: Sequence[str], labels: Labels, roles: NDArray[np.
     missing = np.setdiff1d(np.arange(len(classes)), labels[roles == Role.TRAIN])
     if missing.size:
         place = int(np.flatnonzero(labels == missing[0])[0])
+        name = classes[missing[0]]
+        trained = (classes[label] for label in np.setdiff1d(labels, missing))
+        similar = next((other for other in trained if other.strip().casefold() == name.strip().casefold()), None)
+        remedy = "" if similar is None else f". Train has {shown(similar)}: give both folders the same name"
         raise Invalid(
             "dataset_classes",
-            f"the class {shown(classes[missing[0]])} has images in {roles[place]}, but none in train:"
-            f" {shown(paths[place])}",
+            f"the class {shown(name)} has images in {roles[place]}, but none in train: {shown(paths[place])}{remedy}",
         )
 
 

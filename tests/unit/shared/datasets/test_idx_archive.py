@@ -55,6 +55,8 @@ ORIGINAL = {
 }  # fmt: skip
 COMPRESSED = {name: f"MNIST/raw/{file}.gz" for name, file in ORIGINAL.items()}
 DOTTED = {name: file.replace("-idx", ".idx") for name, file in ORIGINAL.items()}
+SHORT = {name: file.replace("-ubyte", "").replace("-idx", ".idx") for name, file in ORIGINAL.items()}
+SPACED = {name: file.replace("-", " ").upper() for name, file in ORIGINAL.items()}
 FOLDERS = {name: f"{file}/{file}" for name, file in ORIGINAL.items()}
 
 
@@ -65,8 +67,10 @@ FOLDERS = {name: f"{file}/{file}" for name, file in ORIGINAL.items()}
         zip_of(mnist(COMPRESSED, gzip.compress) | {"MNIST/raw/README.txt": b"text"}),
         tar_of(mnist(DOTTED)),
         gzip_of(tar_of(mnist(FOLDERS))),
+        zip_of(mnist(SHORT)),
+        zip_of(mnist(SPACED)),
     ],
-    ids=["zip", "gz in a zip", "tar", "tar.gz"],
+    ids=["zip", "gz in a zip", "tar", "tar.gz", "short names", "spaces and capitals"],
 )
 def test_idx_files_give_the_data_set_of_their_arrays(stored: Stored, content: bytes) -> None:
     assert stored(content)[0].digest == stored(npz(EASY))[0].digest

@@ -201,6 +201,11 @@ def test_a_class_with_images_for_validation_alone_is_refused() -> None:
         laid_out([*named("train", "test"), "val/cat/0.png", "val/owl/0.png"])
 
 
+def test_a_class_that_is_written_otherwise_in_train_is_named() -> None:
+    with pytest.raises(Invalid, match="Train has 'Cat ': give both folders the same name"):
+        laid_out([*named("train", kinds=("Cat ", "dog")), *named("test")])
+
+
 def test_copies_stay_together_beside_a_validation_split() -> None:
     names = [f"{split}/{kind}/{number}.png" for split in ("train", "val") for kind in "ab" for number in range(6)]
     copies = np.array([number // 2 for number in range(len(names))], np.uint64)
