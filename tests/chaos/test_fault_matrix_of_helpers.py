@@ -140,6 +140,28 @@ class TestHelpers:
         assert_done_in_order(stack, job)
 
 
+def test_a_process_killed_while_it_leaves_a_batch_to_a_small_one_loses_neither(stack: Stack, tmp_path: Path) -> None:
+    """It is killed after the release of the batch, before the batch's message is sent."""
+    for part in WORKERS:
+        stack.end(part)
+    killed = tmp_path / "killed"
+    stack.run("inference-3", "-m", "tests.chaos.leaving", str(killed))
+    try:
+        large = submit_batch(stack.http, slow_archive(8), "base", priority="batch")
+        eventually(lambda: stack.job(large).progress.done)
+        small = submit_batch(stack.http, archive_of(20), "base")
+
+        done, soon = assert_sound(stack, [large, small])
+        assert killed.exists()
+    finally:
+        stack.end("inference-3")
+
+    assert_done_in_order(stack, done)
+    assert soon.state is State.SUCCEEDED
+    assert (done.crashes, done.failures) == (0, 0)
+    assert cast("int", soon.finished_at) < cast("int", done.finished_at)
+
+
 def test_the_memory_of_a_classifiers_pool_processes_is_limited_and_the_parents_is_not(stack: Stack) -> None:
     def limit(pid: int) -> str:
         [line] = [line for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if "Max data size" in line]

@@ -33,9 +33,9 @@ def submit(http: httpx.Client, **options: Any) -> str:
     return str(response.json()["id"])
 
 
-def submit_batch(http: httpx.Client, archive: bytes, model: str = "digits") -> str:
+def submit_batch(http: httpx.Client, archive: bytes, model: str = "digits", **options: str) -> str:
     """Submit an archive to a model; return the job's id."""
-    response = http.post("/v1/batch-jobs", params={"model": model}, content=archive)
+    response = http.post("/v1/batch-jobs", params={"model": model, **options}, content=archive)
     assert response.status_code == 202, response.text
     return str(response.json()["id"])
 
