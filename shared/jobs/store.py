@@ -70,10 +70,21 @@ class Claim:
         """The job's remaining time when it was claimed, None without a limit; earlier attempts' time counts."""
         if self.job.timeout_seconds is None:
             return None
+        return self.job.timeout_seconds - self._ran_before
+
+    def slowdown(self, seconds: float) -> float:
+        """Return how many times as long the job has taken as without the waits between its turns; at least 1.
+
+        seconds: how long this attempt has run.
+        """
+        return 1 + self.job.waited_ms / 1000 / max(self._ran_before + seconds, 1e-3)
+
+    @property
+    def _ran_before(self) -> float:
+        """The seconds from the job's first start to this claim, without the waits between its turns."""
         assert self.job.started_at is not None
         assert self.job.claimed_at is not None
-        ran_ms = self.job.claimed_at - self.job.started_at - self.job.waited_ms
-        return self.job.timeout_seconds - ran_ms / 1000
+        return (self.job.claimed_at - self.job.started_at - self.job.waited_ms) / 1000
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,9 @@ class Coordinator:
     def _report(self, done: int, before: int) -> None:
         total = len(self._work.index)
         seconds = time.monotonic() - self._started
-        left = round(seconds * (total - done) / (done - before), 1) if done > before else None  # no rate is known yet
+        left = None  # no rate is known yet
+        if done > before:
+            left = round(self._claim.slowdown(seconds) * seconds * (total - done) / (done - before), 1)
         self._lease.reach(done)
         self._lease.report(Progress(done=done, total=total, unit="images", eta_seconds=left))
 

@@ -264,6 +264,8 @@ class TestHandingOver:
         assert events(redis, job_id)[-2][1].items() >= {"state": "queued", "handed_over": True}.items()
         assert (again.job.crashes, again.job.failures, again.job.attempt) == (0, 0, 2)
         assert again.seconds_left == pytest.approx(100, abs=5)
+        assert claim.slowdown(50.0) == 1
+        assert again.slowdown(50.0) == pytest.approx(2, abs=0.2), "it has waited as long as it worked"
 
     def test_a_helper_goes_to_the_batch_of_a_key_that_has_used_less(
         self, jobs: JobStore, shard_queue: ShardQueue, running: Claim, submit: Callable[..., Job]
