@@ -61,8 +61,13 @@ local function leaves()
   return not first and MOST_PROCESSES == 0 or first and goes_before(first, own, 0)
 end
 
+-- How many more processes may work for an API key.
+local function more_processes(kind, owner)
+  return MOST_PROCESSES == 0 and math.huge or MOST_PROCESSES - (processes_of_keys(kind)[owner] or 0)
+end
+
 -- The running batch with open shards that a helper of this one goes to: one of a higher priority, or of another API key that
--- has used less by more than a turn.
+-- has used less by more than a turn; not one whose API key has its most processes.
 local function other_batch()
   local own = standing_of(record)
   for _, id in ipairs(redis.call('ZRANGE', all_running, 0, MOST_RUNNING - 1)) do
@@ -70,21 +75,12 @@ local function other_batch()
     if other.kind == 'batch' and (other.owner ~= own.owner or other.rank < own.rank)
       and redis.call('EXISTS', OPEN_SHARDS_PREFIX .. id) == 1 then
       other.used = used(other.kind, other.owner)
-      if goes_before(other, own, TURN_MS) then
+      if goes_before(other, own, TURN_MS) and more_processes(other.kind, other.owner) >= 1 then
         return id
       end
     end
   end
   return false
-end
-
--- How many more processes may work for the job's API key.
-local function more_processes()
-  if MOST_PROCESSES == 0 then
-    return math.huge
-  end
-  local own = standing_of(record)
-  return MOST_PROCESSES - (processes_of_keys(own.kind)[own.owner] or 0)
 end
 
 -- A running batch continues even if the memory of Redis is full: see write_even_if_full in ../common.lua.

@@ -14,12 +14,12 @@ elseif redis.call('ZREM', taken_shards, finished) == 1 then
   redis.call('HINCRBY', shard_queue, 'succeeded', succeeded)
   redis.call('HINCRBY', shard_queue, 'failed', failed)
 end
+local own = standing_of(record)
 if finished ~= '' then
-  local own = standing_of(record)
   charge(own.kind, own.owner, used_ms)
   redis.call('HINCRBY', record, 'served', used_ms)
 end
-if leaves() or more_processes() < 1 or other_batch() then
+if leaves() or more_processes(own.kind, own.owner) < 1 or other_batch() then
   return false
 end
 local shard = redis.call('LPOP', open_shards)

@@ -312,6 +312,23 @@ class TestLimitOfProcesses:
         assert queue.arrive(claim, "second") is None
         assert queue.exchange(claim, "first", Finished(0, 9, 1)) == 1
 
+    def test_a_helper_does_not_go_to_a_batch_whose_key_has_its_most_processes(
+        self, jobs: JobStore, redis: Redis, submit: Callable[..., Job]
+    ) -> None:
+        queue = ShardQueue(redis, max_processes_per_key=2)
+        own, other = claimed(jobs, submit("a").id), claimed(jobs, submit("b").id)
+        for claim in (own, other):
+            queue.open(claim, range(10))
+        assert queue.arrive(other, "its helper") == 0
+        work(redis, own, 60)
+        assert queue.next_shard(own)
+
+        assert queue.arrive(own, "a helper") == 1
+        queue.release(other, "its helper", 0)
+        assert queue.next_shard(other)
+        assert queue.exchange(own, "a helper", Finished(1, 9, 1)) is None
+        assert queue.other_batch(own) == other.job.id
+
     def test_a_batch_gets_helpers_while_only_jobs_wait_whose_keys_have_their_most_processes(
         self, jobs: JobStore, redis: Redis, submit: Callable[..., Job]
     ) -> None:
