@@ -168,6 +168,15 @@ class Rule(NamedTuple):
     what: str
 
 
+def short_names(paths: Sequence[bytes], limits: Settings) -> Rule:
+    """Return the rule that these paths in UTF-8 (n,), and their parts, are not too long."""
+    what = (
+        f"has a part of its name of more than {limits.max_name_bytes} bytes (GLASSBOX_MAX_NAME_BYTES), or more than"
+        f" {LONGEST_PATH} in all; shorten it"
+    )
+    return Rule(too_long(paths, limits), Invalid, "archive_path", what)
+
+
 def enforce(rules: Iterable[Rule], names: Sequence[str], reasons: NDArray[np.uint8], bad_name: Broken | None) -> None:
     """Raise the error of the first entry that breaks a rule; for one entry, its name's error precedes the rules'.
 

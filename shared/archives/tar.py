@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from shared.archives.entries import (
     LINK,
-    LONGEST_PATH,
     PIECE,
     REASONS,
     SPECIAL_ENTRY,
@@ -24,7 +23,7 @@ from shared.archives.entries import (
     check_ratio,
     enforce,
     normalised,
-    too_long,
+    short_names,
     validate_names,
 )
 from shared.archives.in_place.positions import Readable
@@ -372,19 +371,14 @@ class Names:
 def _validate(run: list[Member], names: list[str], encoded: list[bytes], limits: Settings) -> NDArray[np.uint8]:
     """Apply every rule for a single entry; returns the reasons why entries are skipped, as `validate_names` does."""
     kinds = np.array([member.kind for member in run])
-    too_long_names = too_long(encoded, limits)
     reasons = np.zeros(len(run), np.uint8)
     reasons[~np.isin(kinds, [*FILES, SPARSE, FOLDER, CONTINUED])] = REASONS.index(SPECIAL_ENTRY)  # unknown kinds
     reasons[np.isin(kinds, [*SPECIAL])] = REASONS.index(SPECIAL_FILE)
     reasons[np.isin(kinds, [SYMBOLIC_LINK, HARD_LINK])] = REASONS.index(LINK)
     reasons, bad_name = validate_names(names, reasons)
-    long = (
-        f"has a part of its name of more than {limits.max_name_bytes} bytes (GLASSBOX_MAX_NAME_BYTES), or more than"
-        f" {LONGEST_PATH} in all"
-    )
     continued = "is the rest of a file in another volume; unpack all volumes, and pack the files into one archive"
     rules = (
-        Rule(too_long_names, Invalid, "archive_path", f"{long}; shorten it"),
+        short_names(encoded, limits),
         Rule(kinds == CONTINUED, Invalid, "archive_damaged", continued),
     )
     enforce(rules, names, reasons, bad_name)

@@ -21,7 +21,6 @@ from shared.archives.damage import cause_of
 from shared.archives.entries import (
     FOLDER,
     LINK,
-    LONGEST_PATH,
     REASONS,
     SPECIAL_ENTRY,
     SPECIAL_FILE,
@@ -32,6 +31,7 @@ from shared.archives.entries import (
     check_ratio,
     enforce,
     name_problem,
+    short_names,
     shown,
     too_long,
     validate_names,
@@ -334,15 +334,11 @@ def _validate(
     reasons[empty & (attributes & FAT_FOLDER != 0)] = REASONS.index(FOLDER)
     reasons[empty & (attributes & FAT_LABEL != 0)] = REASONS.index(SPECIAL_ENTRY)
 
-    long = (
-        f"has a part of its name of more than {limits.max_name_bytes} bytes (GLASSBOX_MAX_NAME_BYTES), or more than"
-        f" {LONGEST_PATH} in all"
-    )
     encrypted, method = run["flags"] & ENCRYPTED != 0, ~np.isin(run["method"], METHODS)
     rules = (
         Rule(encrypted, Invalid, "archive_encrypted", "is encrypted; send the archive without a password"),
         Rule(method, Invalid, "archive_method", "is compressed by a method other than deflate; pack it with deflate"),
-        Rule(too_long(encoded, limits), Invalid, "archive_path", f"{long}; shorten it"),
+        short_names(encoded, limits),
     )
     enforce(rules, names, reasons, bad_name)
     return reasons

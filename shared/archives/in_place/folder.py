@@ -16,13 +16,11 @@ import numpy as np
 
 from shared.archives.entries import (
     LINK,
-    LONGEST_PATH,
     SPECIAL_FILE,
     Rows,
-    Rule,
     StoredNames,
     enforce,
-    too_long,
+    short_names,
     validate_names,
 )
 from shared.archives.index import ENTRY, ArchiveIndex, Entry, Kind
@@ -72,11 +70,7 @@ def _collect(run: list[Found], collector: Collector, limits: Settings) -> None:
     names = [found.name for found in run]
     encoded = [name.encode() for name in names]
     reasons, bad_name = validate_names(names)
-    long = (
-        f"has a part of its name of more than {limits.max_name_bytes} bytes (GLASSBOX_MAX_NAME_BYTES), or more than"
-        f" {LONGEST_PATH} in all"
-    )
-    enforce([Rule(too_long(encoded, limits), Invalid, "archive_path", f"{long}; shorten it")], names, reasons, bad_name)
+    enforce([short_names(encoded, limits)], names, reasons, bad_name)
     collector.add(entries, encoded, reasons)
 
 

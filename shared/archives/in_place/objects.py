@@ -13,13 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from shared.archives.entries import (
-    LONGEST_PATH,
     SPECIAL_ENTRY,
     Rows,
-    Rule,
     StoredNames,
     enforce,
-    too_long,
+    short_names,
     validate_names,
 )
 from shared.archives.index import ENTRY, ArchiveIndex, Kind
@@ -27,7 +25,7 @@ from shared.archives.indexing.collector import Collector
 from shared.archives.tar import index_tar, is_tar
 from shared.archives.zip import index_zip
 from shared.archives.zip_directory import Directory, find_directory, first_name
-from shared.errors import Invalid, Malformed, Unavailable
+from shared.errors import Malformed, Unavailable
 from shared.runtime.settings import MiB, Settings
 from shared.storage.objects.bucket import Bucket, StoredObject
 from shared.storage.objects.faults import RangesUnsupported
@@ -122,11 +120,7 @@ def _collect(
     names = [name for name, _ in found]
     encoded = [name.encode() for name in names]
     reasons, bad_name = validate_names(names)
-    long = (
-        f"has a part of its name of more than {limits.max_name_bytes} bytes (GLASSBOX_MAX_NAME_BYTES), or more than"
-        f" {LONGEST_PATH} in all"
-    )
-    enforce([Rule(too_long(encoded, limits), Invalid, "archive_path", f"{long}; shorten it")], names, reasons, bad_name)
+    enforce([short_names(encoded, limits)], names, reasons, bad_name)
     collector.add(entries, encoded, reasons, [each.etag.encode() for _, each in found])
 
 
