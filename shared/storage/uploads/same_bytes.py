@@ -18,6 +18,9 @@ from shared.storage.volume import Volume
 MOST_ARCHIVES = 1000
 """The most batches, the newest ones, with whose archives an upload is compared."""
 
+MOST_COMPARISONS = 4
+"""How many times the bytes are read in vain: many files may differ at their ends only."""
+
 LEAST = 4096  # bytes; less takes no more space twice
 
 
@@ -25,15 +28,20 @@ def store_once(volume: Volume, data: Path) -> bool:
     """Replace a complete upload, or an archive, by a link to equal bytes; return whether there were any."""
     with suppress(OSError):  # another request removes a file meanwhile, or the file system has no links
         size = data.stat().st_size
+        left = MOST_COMPARISONS * size
         for other in _of_length(volume, data, size):
             if other.samefile(data):
                 return True
-            if _are_equal(other, data):
+            equal = _equal_bytes(other, data)
+            left -= equal
+            if equal == size:
                 linked = durable.temporary_beside(data)
                 os.link(other, linked)
                 os.utime(linked)  # the cleanup removes temporary files by their age
                 durable.rename(linked, data)
                 return True
+            if left <= 0:
+                break
     return False
 
 
@@ -58,9 +66,12 @@ def _of_length(volume: Volume, data: Path, size: int) -> Iterator[Path]:
                     yield path
 
 
-def _are_equal(one: Path, other: Path) -> bool:
+def _equal_bytes(one: Path, other: Path) -> int:
+    """Return how many bytes at the beginning of two files are equal, in whole blocks; all of them if the files are."""
+    equal = 0
     with one.open("rb") as first, other.open("rb") as second:
         while block := first.read(durable.BLOCK):
             if block != second.read(durable.BLOCK):
-                return False
-        return not second.read(1)
+                return equal
+            equal += len(block)
+    return equal

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
 from shared.errors import Conflict, Locked, NotFound, StorageFull, TooLarge
 from shared.runtime.settings import MiB, Settings
+from shared.storage import durable
 from shared.storage.names import new_id
-from shared.storage.uploads import lock, space
+from shared.storage.uploads import lock, same_bytes, space
 from shared.storage.uploads.expiry import expire
 from shared.storage.uploads.folder import UploadFolder, folder_names
 from shared.storage.uploads.lock import UploadLock
 from shared.storage.uploads.record import Upload, UploadRecord
+from shared.storage.uploads.same_bytes import _equal_bytes
 from shared.storage.uploads.store import UploadStore
 from shared.storage.volume import Volume
 
@@ -268,3 +271,24 @@ class TestSpace:
 
         assert list(expire(volume, time.time() + 25, expiry=10)) == [folder.path]
         assert not folder.path.exists()
+
+
+class TestSameBytes:
+    def test_uploads_that_differ_at_their_ends_only_are_compared_a_few_times(
+        self, store: UploadStore, volume: Volume, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(durable, "BLOCK", 1024)
+        compared: list[int] = []
+
+        def counted(one: Path, other: Path) -> int:
+            compared.append(_equal_bytes(one, other))
+            return compared[-1]
+
+        monkeypatch.setattr(same_bytes, "_equal_bytes", counted)
+        uploads = [a_new(store, length=8192) for _ in range(10)]
+        for number, upload in enumerate(uploads):
+            with store.writing(upload) as writer:
+                writer.write(bytes(8191) + bytes([number]))
+
+        assert not same_bytes.store_once(volume, folder_of(volume, uploads[-1]).data)
+        assert compared == [7168] * (same_bytes.MOST_COMPARISONS + 1)
