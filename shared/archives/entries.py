@@ -60,6 +60,7 @@ SUSPICIOUS_ENDINGS = (
 )
 SUSPECT = re.compile("|".join(map(re.escape, SUSPICIOUS + SUSPICIOUS_ENDINGS)))
 
+RELATIVE = "pack the folder of the images, so that paths begin in it"
 LONGEST_SHOWN = 100
 LONGEST_PATH = 4096  # bytes of a whole path, as on Linux; the limit for each part is a setting
 USUAL_BYTES = 256 * MiB
@@ -84,7 +85,7 @@ def validate_names(
     for index in _suspects(names):
         name = names[index]
         if problem := name_problem(name):
-            return reasons, (index, Invalid("archive_path", f"the name {shown(name)} {problem}"))
+            return reasons, (index, Invalid("archive_path", f"the name {shown(name)} {problem}; {RELATIVE}"))
         reason = FOLDER if name.endswith("/") else leftover(name)
         if reason is not None:
             reasons[index] = REASONS.index(reason)

@@ -22,6 +22,7 @@ from shared.archives.entries import (
     FOLDER,
     LINK,
     REASONS,
+    RELATIVE,
     SPECIAL_ENTRY,
     SPECIAL_FILE,
     Rows,
@@ -315,7 +316,7 @@ def _unicode_name(name: str, raw: bytes, content: bytes, limits: Settings) -> st
         raise Invalid("archive_path", detail)
     for each in (name, unicode_name):
         if problem := name_problem(plain(each)):
-            raise Invalid("archive_path", f"the name {shown(each)} {problem}")
+            raise Invalid("archive_path", f"the name {shown(each)} {problem}; {RELATIVE}")
     return unicode_name if struct.unpack_from("<BL", content) == (1, zlib.crc32(raw)) else name
 
 

@@ -120,7 +120,12 @@ def csv_sources(path: Path) -> list[Source]:
         start = file.read(START)
         if not start.startswith(b"PK"):
             source = Source(path, None)
-            return [] if b"\0" in start or source.table() is None else [source]
+            if b"\0" in start:
+                return []
+            if source.table() is None:
+                _refuse_other_encodings(start)
+                return []
+            return [source]
         try:
             directory = find_directory(file.fileno(), file.seek(0, os.SEEK_END))
         except Invalid:
@@ -138,6 +143,17 @@ def csv_sources(path: Path) -> list[Source]:
         return []
     sources = [Source(path, name) for name in (*tables, *others)]
     return sources if any(source.table() for source in sources) else []
+
+
+def _refuse_other_encodings(start: bytes) -> None:
+    """Raise `Invalid` for a CSV file of images that is not in UTF-8, by the bytes at its start."""
+    first, end, _ = start.partition(b"\n")
+    try:
+        start[: start.rfind(b"\n") + 1].decode()
+    except UnicodeDecodeError:
+        if end and max(map(first.count, (b",", b";", b"\t"))) >= LEAST_PIXELS:
+            detail = "the CSV file is not in UTF-8: save it in UTF-8, in Excel as CSV UTF-8"
+            raise Invalid("dataset_csv", detail) from None
 
 
 def read_csv(sources: Sequence[Source], limits: Settings, options: UploadOptions) -> Content:

@@ -26,6 +26,10 @@ FILES = [
     (b"PAR1" + bytes(99), "a Parquet file"),
     (b"\0\0\x08\3" + bytes(99), "an IDX file of images, without its labels"),
     (b"\n<!DOCTYPE html>", "a web page"),
+    (b"070701" + b"0" * 104, "a cpio archive"),
+    (b"LZIP\1" + bytes(50), "compressed by lzip"),
+    (b'[{"label": 1}]', "a JSON text"),
+    ("label,pixel0\n".encode("utf-16"), "UTF-16"),
     (zip_of({"a.png": b"image" * 99})[:200], "not copied or downloaded completely"),
 ]
 

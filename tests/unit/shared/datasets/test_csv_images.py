@@ -183,6 +183,7 @@ LINES = PLAIN.splitlines(keepends=True)
             {},
             "no column is named label, so the classes are unknown; the columns are 'pixel0', 'pixel1' … ",
         ),
+        (csv(IMAGES, ["é"] * 60).decode().encode("latin-1"), {}, "is not in UTF-8: save it in UTF-8"),
         (PLAIN, {"image_shape": (5, 7)}, "a row has 36 pixels, but image_shape=5x7 has 35"),
         (csv(IMAGES[:, :5], LABELS), {}, "a row has 30 pixels, but no square has"),
         (b"".join(LINES[:10]) + b"1,2,3\n" + b"".join(LINES[10:]), {}, "3 columns in row 10, but 37"),
