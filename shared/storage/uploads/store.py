@@ -188,8 +188,10 @@ class UploadStore:
         try:
             offset = folder.received(durably=durably)
         except FileNotFoundError:
-            with suppress(FileNotFoundError):
+            try:
                 record = folder.read()  # again: a concatenation may have moved the bytes meanwhile
+            except FileNotFoundError:
+                raise removed() from None
             if record.target is None or record.length is None:
                 raise _expired(self._limits) from None
             offset = record.length

@@ -13,6 +13,7 @@ from shared.runtime.settings import MiB, Settings
 from shared.storage import durable
 from shared.storage.names import new_id
 from shared.storage.uploads import lock, same_bytes, space
+from shared.storage.uploads.contents import Contents, OwnFile
 from shared.storage.uploads.expiry import expire
 from shared.storage.uploads.folder import UploadFolder, folder_names
 from shared.storage.uploads.lock import UploadLock
@@ -112,6 +113,20 @@ class TestLock:
                 second.write(b"456")
 
         assert store.find("bob", part.record.id).is_complete
+
+
+def test_upload_that_another_request_deletes_meanwhile_does_not_exist(
+    store: UploadStore, volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = a_new(store)
+
+    def opened(folder: UploadFolder) -> Contents:
+        folder.remove()
+        return OwnFile(folder.data)
+
+    monkeypatch.setattr(UploadFolder, "opened", opened)
+    with pytest.raises(NotFound):
+        store.find("bob", upload.record.id)
 
 
 class TestOwners:
