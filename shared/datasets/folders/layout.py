@@ -20,8 +20,8 @@ from shared.datasets.content import Labels, use_of_validation
 from shared.datasets.duplicates import Fingerprints, split_mask
 from shared.datasets.folders.split_checks import (
     EXPECTED,
+    are_wrappers,
     doubts_about_classes,
-    is_wrapper,
     listed,
     part_at,
     refuse_bare,
@@ -29,6 +29,7 @@ from shared.datasets.folders.split_checks import (
     refuse_incomplete,
     refuse_mixed,
     refuse_several_sets,
+    repeats,
 )
 from shared.datasets.folders.split_names import Role, is_divided, roles_of
 from shared.errors import Invalid
@@ -174,7 +175,7 @@ def _splits(paths: Sequence[str], start: int) -> Splits:
     """Return the splits of paths below their common folders, which have the length `start`."""
     tops = [part_at(path, start) for path in paths]
     if roles := _roles_of_splits(set(tops), paths):
-        inner = {top: _length_of_wrapper(top, start, paths) for top in roles}
+        inner = _lengths_of_wrappers(tops, start, paths)
         starts = [start + len(top) + 1 + inner[top] for top in tops]
         refuse_bare(paths, tops, starts)
         return _splits_of(tops, roles, starts)
@@ -209,12 +210,16 @@ def _roles_of_splits(tops: set[str], paths: Sequence[str]) -> dict[str, Role] | 
     return roles
 
 
-def _length_of_wrapper(top: str, start: int, paths: Sequence[str]) -> int:
-    """Return the length of the folder between a split and its class folders, as in `train/train/<class>/…`, or 0."""
-    prefix = f"{top}/"
-    within = start + len(prefix)
-    inside = {part_at(path, within) for path in paths if path.startswith(prefix, start)}
-    return len(next(iter(inside))) + 1 if is_wrapper(inside, top) else 0
+def _lengths_of_wrappers(tops: Sequence[str], start: int, paths: Sequence[str]) -> dict[str, int]:
+    """Return the length of the folder between each split and its class folders, as in `train/train/<class>/…`, or 0."""
+    inside: dict[str, set[str]] = {}
+    for path, top in zip(paths, tops, strict=True):
+        inside.setdefault(top, set()).add(part_at(path, start + len(top) + 1))
+    all_wrapped = are_wrappers(inside)
+    return {
+        top: len(next(iter(folders))) + 1 if all_wrapped or repeats(folders, top) else 0
+        for top, folders in inside.items()
+    }
 
 
 def _classes(paths: Sequence[str], splits: Splits, max_classes: int, least: int) -> tuple[tuple[str, ...], Labels]:

@@ -5,7 +5,7 @@ Paths are sorted. `tops` are the folders below the common folders of all paths, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from shared.archives.entries import shown
 from shared.datasets.folders.split_names import NUMBERS, Role, is_divided, plain_rest, role_of, roles_of
@@ -49,7 +49,7 @@ def refuse_mixed(paths: Sequence[str], tops: Sequence[str], start: int) -> None:
         if not top:
             return  # a file beside the folders; the layout names it
         inside.setdefault(top, set()).add(part_at(path, start + len(top) + 1))
-    for top in {top for top in inside if is_wrapper(inside[top], top)}:  # seg_train/seg_train/<class>
+    for top in {top for top in inside if repeats(inside[top], top)}:  # seg_train/seg_train/<class>
         wrapped = (path for path, other in zip(paths, tops, strict=True) if other == top)
         within = start + len(top) + 1 + len(next(iter(inside[top]))) + 1
         inside[top] = {part_at(path, within) for path in wrapped}
@@ -155,12 +155,17 @@ def doubts_about_classes(tops: Sequence[str], seconds: Sequence[str]) -> tuple[s
     return tuple(doubts)
 
 
-def is_wrapper(folders: Collection[str], top: str) -> bool:
-    """Return whether the only folder in a split holds its class folders: `train/train/<class>`, `train/images/<class>`.
+def repeats(folders: Collection[str], top: str) -> bool:
+    """Return whether the only folder in the split `top` has its name: `train/train/<class>`."""
+    return {folder.casefold() for folder in folders} == {top.casefold()}
 
-    folders: the names of the folders in the split `top`; empty for a file.
+
+def are_wrappers(inside: Mapping[str, Collection[str]]) -> bool:
+    """Return whether each split has one folder, which holds its class folders: `train/images/<class>`.
+
+    inside: the names of the folders in each split; empty for a file.
     """
-    return len(folders) == 1 and next(iter(folders)).casefold() in {top.casefold(), *WRAPPERS}
+    return all(len(folders) == 1 and WRAPPERS.issuperset(map(str.casefold, folders)) for folders in inside.values())
 
 
 def part_at(path: str, start: int) -> str:

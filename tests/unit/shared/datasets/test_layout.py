@@ -145,7 +145,6 @@ def test_splits_are_recognised_by_other_names(enclosing: str, train: str, test: 
         ("训练集", "测试集"),
         ("学習用データ", "テスト"),
         ("train/images", "test/images"),
-        ("train/train", "test/Classes"),
     ],
 )
 def test_splits_are_recognised_by_a_word_of_their_names(train: str, test: str) -> None:
@@ -199,6 +198,12 @@ def test_validation_splits_in_each_class_folder_are_recognised() -> None:
 def test_a_class_with_images_for_validation_alone_is_refused() -> None:
     with pytest.raises(Invalid, match=r"the class 'owl' has images in validation, but none in train: 'val/owl/"):
         laid_out([*named("train", "test"), "val/cat/0.png", "val/owl/0.png"])
+
+
+def test_a_class_may_have_the_name_of_a_folder_around_classes() -> None:
+    layout = laid_out([*named("train", kinds=("data", "code")), *named("test", kinds=("data",))])
+
+    assert (layout.classes, len(layout.test)) == (("code", "data"), 2)
 
 
 def test_a_class_that_is_written_otherwise_in_train_is_named() -> None:
