@@ -148,10 +148,10 @@ def test_a_process_killed_while_it_leaves_a_batch_to_a_small_one_loses_neither(s
     stack.run("inference-3", "-m", "tests.chaos.leaving", str(killed))
     try:
         large = submit_batch(stack.http, slow_archive(8), "base", priority="batch")
-        eventually(lambda: stack.job(large).progress.done)
+        stack.until(large, State.RUNNING, within=60)
         small = submit_batch(stack.http, archive_of(20), "base")
 
-        done, soon = assert_sound(stack, [large, small])
+        done, soon = assert_sound(stack, [large, small], within=120)
         assert killed.exists()
     finally:
         stack.end("inference-3")
