@@ -2,7 +2,9 @@
 
 import { send } from "../api.js";
 import { allowed, problem } from "./panel.js";
+import { modelHref } from "./paths.js";
 import { h } from "../parts/dom.js";
+import { name } from "../parts/format.js";
 import { toast } from "../parts/toast.js";
 
 const ENDED = ["succeeded", "completed_with_errors", "failed", "cancelled"];
@@ -29,8 +31,16 @@ export function hrefOf({ id, kind }) {
 }
 
 /** "digits@3" as the job pinned it, or as it was requested. @param {Record<string, any>} job @returns {string} */
-export function modelOf(job) {
-  return job.result ? `${job.result.model}@${job.result.version}` : job.request.model;
+export function modelOf({ result, request }) {
+  const [model, reference] = String(result?.model ?? request.model).split("@");
+  const version = result?.version ?? reference ?? request.version;
+  return version === undefined ? model : `${model}@${version}`;
+}
+
+/** That model as a link. @param {Record<string, any>} job */
+export function modelLink(job) {
+  const [model, version] = modelOf(job).split("@");
+  return h("a", { href: modelHref(model, version) }, name(modelOf(job)));
 }
 
 /** @param {string} id */

@@ -5,7 +5,7 @@ import { keywords, python } from "./code.js";
 import { allowed, panel, problem } from "./panel.js";
 import { datasetPath } from "./paths.js";
 import { h, replace } from "../parts/dom.js";
-import { name, number, plain } from "../parts/format.js";
+import { isolated, name, number, plain } from "../parts/format.js";
 
 const KEYS = "1234567890abcdefghijklmnopqrstuvwyz"; // x selects
 const REMOVE = "-";
@@ -198,7 +198,7 @@ export function corrections({ key, classes, dataset, place, label, words, remove
     /** @param {T} item @param {string} text the caption of an item that is not corrected */
     caption(item, text) {
       const found = made.get(id(item));
-      return found ? `${plain(found.was)} → ${found.label === null ? "removed" : plain(found.label)}` : text;
+      return found ? `${isolated(found.was)} → ${found.label === null ? "removed" : isolated(found.label)}` : text;
     },
     /** @param {T} item */
     isCorrected: (item) => made.has(id(item)),

@@ -2,7 +2,7 @@
 
 import { bytes } from "../api.js";
 import { h } from "../parts/dom.js";
-import { number, plain } from "../parts/format.js";
+import { isolated, number } from "../parts/format.js";
 import { gallery } from "../parts/pictures/gallery.js";
 import { dialog } from "../shell.js";
 
@@ -76,7 +76,7 @@ export async function imagesOf(path, items, place, signal) {
 /** An image of a data set in words: its path, if it is known, else its place.
  *  @param {{split: string, index: number, path?: string | null}} item */
 export function called({ split, index, path }) {
-  return path ? plain(path) : `image ${number(index)} of ${split}`;
+  return path ? isolated(path) : `image ${number(index)} of ${split}`;
 }
 
 /** Show an image in large. @param {string} title @param {string} path @param {{split?: string, index: number}} place @param {...import("../parts/dom.js").Child} children */

@@ -15,6 +15,8 @@ const HIDDEN = new RegExp([
   String.raw`(?<!${JOINED})[\u200c\u200d]`, String.raw`[\u200c\u200d](?!${JOINED})`,
 ].join("|"), "gu");
 
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
+
 /** 1234567 → "1,234,567", 0.000123 → "0.000123", 12.3456 → "12.35"; null → "–". @param {number | null | undefined} value */
 export function number(value) {
   if (value === null || value === undefined) return "–";
@@ -70,6 +72,11 @@ export function literal(value) {
 /** Make what hides in a name from outside visible: control characters and direction marks become ⟨U+202E⟩. @param {string} text */
 export function plain(text) {
   return text.replace(HIDDEN, (mark) => `⟨U+${mark.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+}
+
+/** Return a name from outside for a line with other texts: one written from right to left does not change their order. @param {string} text */
+export function isolated(text) {
+  return RIGHT_TO_LEFT.test(text) ? `\u2068${plain(text)}\u2069` : plain(text);
 }
 
 /** Return an element with a name from outside: never longer than its place, whole in its title. @param {string} text */

@@ -118,6 +118,20 @@ def test_a_deletion_can_be_undone_before_it_is_sent(dashboard: Dashboard) -> Non
     assert [request for request in dashboard.requests if request.method == "DELETE"] == []
 
 
+def test_a_card_on_a_phone_can_be_selected_and_names_its_version_once(dashboard: Dashboard) -> None:
+    dashboard.page.set_viewport_size({"width": 390, "height": 800})
+    evaluation = {
+        "kind": "evaluation",
+        "request": {"model": "digits@champion"},
+        "result": {"model": "digits", "version": 3},
+    }
+    page = dashboard.open("/ui/", {"/v1/jobs": jobs_of(dashboard, evaluation)})
+    expect(page.get_by_role("link", name="digits@3", exact=True)).to_have_attribute("href", "/ui/models/digits/3")
+    box = page.locator("tbody input").bounding_box()
+    assert box is not None
+    assert box["width"] > 10
+
+
 def test_a_stream_that_is_cut_continues_after_its_last_whole_event(dashboard: Dashboard) -> None:
     listed = jobs_of(dashboard, {"state": "running", "result": None})
     job = {"job": listed["items"][0]["id"], "kind": "training", "model": "digits", "time": "2026-01-31T12:00:05.120Z"}

@@ -20,3 +20,9 @@ PLAIN = "async (text) => (await import('/ui/parts/format.js')).plain(text)"
 )
 def test_a_name_shows_what_hides_in_it_and_keeps_the_joiners_of_its_script(blank: Page, text: str, shown: str) -> None:
     assert blank.evaluate(PLAIN, text) == shown
+
+
+def test_a_name_from_right_to_left_keeps_the_order_of_the_texts_around_it(blank: Page) -> None:
+    isolated = """async (text) => (await import("/ui/parts/format.js")).isolated(text)"""
+    assert blank.evaluate(isolated, "مثلث") == "\u2068مثلث\u2069"
+    assert blank.evaluate(isolated, "\u202e4") == "⟨U+202E⟩4"

@@ -1,6 +1,6 @@
 /** A batch: its counts while it runs, its images from the least sure one, its errors, its files. */
 
-import { buttons, hasEnded, hrefOf, modelOf } from "../../common/actions.js";
+import { buttons, hasEnded, hrefOf, modelLink, modelOf } from "../../common/actions.js";
 import { address, get, page as pageOf } from "../../api.js";
 import { flags, keywords } from "../../common/code.js";
 import { corrections } from "../../common/correct.js";
@@ -9,12 +9,12 @@ import { load, options, panel, problem, state, warnings } from "../../common/pan
 import { bars } from "../../parts/charts/bars.js";
 import { histogram } from "../../parts/charts/histogram.js";
 import { h, replace } from "../../parts/dom.js";
-import { ago, name, number, percent, plain, seconds } from "../../parts/format.js";
+import { ago, isolated, number, percent, plain, seconds } from "../../parts/format.js";
 import { gallery } from "../../parts/pictures/gallery.js";
 import { go } from "../../parts/router.js";
 import { enlarge, imagesOf } from "../../common/pictures.js";
 import { skippedFiles } from "../../common/skipped.js";
-import { glassHref, modelHref, versionPath } from "../../common/paths.js";
+import { glassHref, versionPath } from "../../common/paths.js";
 
 /** @typedef {Record<string, any>} Json */
 /** @typedef {{index: number, path: string, label: string, confidence: number, top: {label: string, probability: number}[]}} Row */
@@ -72,8 +72,8 @@ function sections(page, path, { job, summary, made }) {
       const rows = mine.rows.slice(from, from + count);
       return imagesOf(`${path}/images`, rows, ({ index }) => ({ index }), stop);
     },
-    caption: (row) => words(row, `${plain(row.label)} ${percent(row.confidence, 0)}`),
-    line: (row) => `${plain(row.path)}: ${words(row, `${plain(row.label)} ${percent(row.confidence)}`)}`,
+    caption: (row) => words(row, `${isolated(row.label)} ${percent(row.confidence, 0)}`),
+    line: (row) => `${isolated(row.path)}: ${words(row, `${isolated(row.label)} ${percent(row.confidence)}`)}`,
     tone: (row) => (right?.isCorrected(row) ? "right" : ""),
     onkey: right?.onkey,
     onopen: (row) => enlarge(plain(row.path), `${path}/images`, { index: row.index }, bars({
@@ -162,8 +162,7 @@ function sections(page, path, { job, summary, made }) {
     const names = summary.labels.map((/** @type {Json} */ each) => each.label);
     replace(head, heading(job), skippedFiles(job.result?.skipped));
     if (owner.textContent !== plain(modelOf(job))) {
-      const [model, version] = modelOf(job).split("@");
-      replace(owner, h("a", { href: modelHref(model, version) }, name(modelOf(job))));
+      replace(owner, modelLink(job));
     }
     if (acts.dataset.state !== job.state) {
       acts.dataset.state = job.state;

@@ -101,11 +101,12 @@ function submitting(page) {
         for (const alias of ["", ...Object.keys(aliases)]) models.append(h("option", { value: alias ? `${text}@${alias}` : text }));
         model.value ||= text;
       }
+      replace(result);
       if (!models.childElementCount) {
         replace(result, h("p", "There is no model yet. ", h("a", { href: "/ui/train?dataset=digits" }, "Train one"), " first."));
       }
     } catch (error) {
-      if (!page.signal.aborted) replace(result, problem(error));
+      if (!page.signal.aborted) replace(result, problem(error, () => void suggest(), page.signal));
     }
   }
 

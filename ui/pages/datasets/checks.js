@@ -2,7 +2,7 @@
 
 import { called, enlarge, imagesOf } from "../../common/pictures.js";
 import { h } from "../../parts/dom.js";
-import { number, plain } from "../../parts/format.js";
+import { isolated, number, plain } from "../../parts/format.js";
 import { gallery } from "../../parts/pictures/gallery.js";
 
 /** @typedef {import("../../parts/router.js").Page} Page */
@@ -25,7 +25,7 @@ export function equalImages(summary, checking) {
       kind, why, found, title: `${title}: ${number(count)} images in ${number(groups)} groups`,
       rest: count > found.length ? `${number(found.length)} of ${number(count)} images are shown, of the first ${first.length} groups.` : "",
       read: (items, signal) => imagesOf(checking.path, items, (item) => item, signal),
-      caption: (item) => `${item.split} ${plain(item.label)}`,
+      caption: (item) => `${item.split} ${isolated(item.label)}`,
     });
   });
 }
@@ -50,7 +50,7 @@ export function nearPairs({ pairs: count, first, compared, threshold }, checking
       }
       return { pictures: both, height, width: width * 2, channels, items: pairs };
     },
-    caption: (item) => `${plain(item.label)}, ${plain(item.nearest.label)}: ${item.cosine.toFixed(3)}`,
+    caption: (item) => `${isolated(item.label)}, ${isolated(item.nearest.label)}: ${item.cosine.toFixed(3)}`,
   }), sample.map(([split, each]) => h("p", { class: "soft" }, `Of ${split}, ${number(each.compared)} of ${number(each.images)} images were compared.`))];
 }
 
@@ -75,7 +75,7 @@ function check({ page, path, right }, { kind, title, why, found, rest, size, rea
       label: title, size,
       read: (from, count, signal) => read(found.slice(from, from + count), signal),
       caption: (/** @type {any} */ item) => right.caption(item, caption(item)),
-      line: (item) => (item.path ? `${plain(item.path)}: ` : "") + right.caption(item, caption(item)),
+      line: (item) => (item.path ? `${isolated(item.path)}: ` : "") + right.caption(item, caption(item)),
       tone: (item) => (right.isCorrected(item) ? "right" : ""),
       onkey: right.onkey,
       onopen: (item) => open(item, path),

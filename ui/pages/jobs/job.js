@@ -2,8 +2,9 @@
 
 import { get } from "../../api.js";
 import { load, panel, problem, terms } from "../../common/panel.js";
+import { datasetHref } from "../../common/paths.js";
 import { h, replace } from "../../parts/dom.js";
-import { number, percent, plain } from "../../parts/format.js";
+import { name as nameOf, number, percent, plain } from "../../parts/format.js";
 import { again } from "../../parts/router.js";
 import { follow, head } from "./jobhead.js";
 import { training } from "./training.js";
@@ -69,10 +70,12 @@ export function facts(object) {
   return terms("facts", Object.entries(object).map(([name, value]) => [plain(name.replaceAll("_", " ")), text(name, value)]));
 }
 
-/** @param {string} name @param {any} value @returns {string} */
+/** @param {string} name @param {any} value @returns {string | HTMLElement} */
 function text(name, value) {
   if (value === null || value === undefined) return "–";
   if (typeof value === "number") return /accuracy|agreement/.test(name) ? percent(value, 2) : number(value);
+  if (name === "dataset") return h("a", { href: datasetHref(value) }, nameOf(value));
+  if (Array.isArray(value) && value.every((one) => typeof one === "number")) return value.map((one) => text(name, one)).join(", ");
   if (typeof value === "object") return plain(JSON.stringify(value));
   return plain(String(value));
 }

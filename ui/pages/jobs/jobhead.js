@@ -1,24 +1,15 @@
 /** The head of a job's page: state, progress, what it waits for or why it failed, and what can be done with it. */
 
-import { buttons, hasEnded, hrefOf, tookOf, updated } from "../../common/actions.js";
+import { buttons, hasEnded, hrefOf, modelLink, tookOf, updated } from "../../common/actions.js";
 import { get } from "../../api.js";
 import { live } from "../../live.js";
 import { remedy, state, warnings } from "../../common/panel.js";
-import { modelHref } from "../../common/paths.js";
 import { h, replace } from "../../parts/dom.js";
 import { ago, number, plain, seconds } from "../../parts/format.js";
 import { go } from "../../parts/router.js";
 
 /** @typedef {import("../../parts/router.js").Page} Page */
 /** @typedef {any} Job the JSON of `/v1/jobs/{id}` */
-
-/** A job's model as a link, with its version if it has a result. @param {Job} job */
-export function modelLink(job) {
-  const { model, version } = job.result ?? {};
-  const [name, reference] = String(model ?? job.request.model).split("@");
-  const place = version ?? reference;
-  return h("a", { href: modelHref(name, place), class: "name", dir: "auto" }, plain(place ? `${name}@${place}` : name));
-}
 
 /**
  * Keep a job current until the person leaves: `onjob` gets it after each change, `onevent` each event of its log.

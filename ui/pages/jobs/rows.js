@@ -1,10 +1,9 @@
 /** A job as a row of the board, and as a card while it runs. */
 
-import { hasEnded, hrefOf, tookOf } from "../../common/actions.js";
+import { hasEnded, hrefOf, modelLink, tookOf } from "../../common/actions.js";
 import { state } from "../../common/panel.js";
-import { modelHref } from "../../common/paths.js";
 import { h } from "../../parts/dom.js";
-import { ago, name, number, percent, plain, seconds } from "../../parts/format.js";
+import { ago, number, percent, plain, seconds } from "../../parts/format.js";
 
 /** @typedef {any} Job */
 
@@ -20,10 +19,8 @@ export const COLUMNS = [
 ];
 
 /** @param {Job} job */
-function model({ request, result: made }) {
-  if (!request?.model) return "–";
-  const version = made?.version ?? request.version;
-  return h("a", { href: modelHref(request.model, version) }, name(version === undefined ? request.model : `${request.model}@${version}`));
+function model(job) {
+  return job.request?.model ? modelLink(job) : "–";
 }
 
 /** @param {Job} job */

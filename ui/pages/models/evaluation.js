@@ -5,7 +5,7 @@ import { keywords } from "../../common/code.js";
 import { h } from "../../parts/dom.js";
 import { bars } from "../../parts/charts/bars.js";
 import { chart, cursors } from "../../parts/charts/chart.js";
-import { number, percent, plain } from "../../parts/format.js";
+import { isolated, number, percent, plain } from "../../parts/format.js";
 import { matrix } from "../../parts/charts/matrix.js";
 import { table } from "../../parts/table.js";
 
@@ -102,7 +102,7 @@ export function calibration({ calibration: { expected_error: error, bins } }, op
 /** A filter in words. @param {Filter} filter @param {string} split */
 export function words({ label, predicted, wrong, above, below }, split) {
   const parts = [
-    label && `of class ${plain(String(label))}`, predicted && `predicted as ${plain(String(predicted))}`,
+    label && `of class ${isolated(String(label))}`, predicted && `predicted as ${isolated(String(predicted))}`,
     above != null && `with a confidence of at least ${percent(Number(above), 0)}`,
     below != null && `${above != null ? "and" : "with a confidence"} below ${percent(Number(below), 0)}`,
   ];

@@ -4,7 +4,7 @@ import { get, send } from "../../api.js";
 import { problem } from "../../common/panel.js";
 import { bars } from "../../parts/charts/bars.js";
 import { h, replace } from "../../parts/dom.js";
-import { number, percent, plain } from "../../parts/format.js";
+import { isolated, number, percent, plain } from "../../parts/format.js";
 import { gallery } from "../../parts/pictures/gallery.js";
 import { exists } from "../../parts/router.js";
 import { called, imagesOf } from "../../common/pictures.js";
@@ -128,6 +128,6 @@ export function images(source, { caption = said, onkey, signal }) {
 
 /** @param {Predicted} item */
 export function said({ label, predicted, confidence, other_predicted: other }) {
-  if (other !== undefined) return `${plain(label)}: ${plain(predicted)} / ${plain(other)}`;
-  return `${plain(label)} → ${plain(predicted)} ${percent(confidence, 0)}`;
+  if (other !== undefined) return `${isolated(label)}: ${isolated(predicted)} / ${isolated(other)}`;
+  return `${isolated(label)} → ${isolated(predicted)} ${percent(confidence, 0)}`;
 }
