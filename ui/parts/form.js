@@ -251,5 +251,5 @@ function described(node, how) {
     ["minimum", "at least"], ["exclusiveMinimum", "above"], ["maximum", "at most"], ["exclusiveMaximum", "below"],
   ];
   const bounds = words.filter(([key]) => Math.abs(node[key]) < 1e9).map(([key, word]) => `${word} ${node[key]}`);
-  return [node.description?.replaceAll("`", ""), [...bounds, how].filter(Boolean).join(", ")].filter(Boolean).join("; ");
+  return [node.description?.replace(/\x60/g, ""), [...bounds, how].filter(Boolean).join(", ")].filter(Boolean).join("; ");
 }

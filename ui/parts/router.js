@@ -42,11 +42,6 @@ export function go(url) {
   void show();
 }
 
-/** Whether the dashboard has a page at a path. @param {string} path */
-export function exists(path) {
-  return router?.routes.some(({ pattern }) => pattern.test(path)) ?? false;
-}
-
 /** Show the current page again, from the beginning. */
 export function again() {
   void show();

@@ -6,7 +6,6 @@ import { bars } from "../../parts/charts/bars.js";
 import { h, replace } from "../../parts/dom.js";
 import { isolated, number, percent, plain } from "../../parts/format.js";
 import { gallery } from "../../parts/pictures/gallery.js";
-import { exists } from "../../parts/router.js";
 import { called, imagesOf } from "../../common/pictures.js";
 import { datasetPath, glassHref, versionPath } from "../../common/paths.js";
 
@@ -101,7 +100,7 @@ export function images(source, { caption = said, onkey, signal }) {
       h("h3", h("span", { class: "name", dir: "auto" }, called({ split, ...item })), `: ${said(item)}`),
       item.path && h("p", { class: "soft" }, `Image ${number(item.index)} of ${split}`), chances.element, lost,
       h("p", { class: "row" },
-        exists(glass) && h("a", { class: "chip", href: `${glass}?${query}` }, "Explain it"),
+        h("a", { class: "chip", href: `${glass}?${query}` }, "Explain it"),
         h("button", { type: "button", onclick: () => replace(near) }, "Close")))));
     try {
       const found = versionPath(model, version);

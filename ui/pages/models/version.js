@@ -8,7 +8,7 @@ import { datasetHref, datasetPath, glassHref, modelHref, modelPath, versionPath 
 import { h, replace } from "../../parts/dom.js";
 import { ago, name, number, percent, plain, seconds } from "../../parts/format.js";
 import { near } from "../../parts/near.js";
-import { exists, go } from "../../parts/router.js";
+import { go } from "../../parts/router.js";
 import { toast } from "../../parts/toast.js";
 import { aliasesOf } from "./aliases.js";
 import { calibration, classTable, confusion, curves } from "./evaluation.js";
@@ -121,7 +121,7 @@ function actions({ root }, version, owner, dataset, whole) {
   return h("div", { class: "unsaved" }, lost, h("p", { class: "row" },
     chip("Classify an image", `/ui/predict?model=${encodeURIComponent(reference)}`),
     chip("Classify an archive", `/ui/batches?model=${encodeURIComponent(reference)}`),
-    exists(glass) && chip("Look inside", glass),
+    chip("Look inside", glass),
     chip("Compare", `${here}/compare?versions=${against}`),
     dataset && later(import("../../common/again.js").then(({ compareWithChampion, trainAgain }) => h("div", { class: "row" },
       trainAgain(version.model, version.version, dataset.name, `Train again on ${plain(dataset.name)}`),
