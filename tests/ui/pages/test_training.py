@@ -291,7 +291,7 @@ def test_an_evaluation_shows_its_confusion_and_opens_the_images_of_a_cell(dashbo
     page = dashboard.open(PATH, {JOB: EVALUATION_JOB})
     expect(page.get_by_role("heading", name="Evaluation of digits@champion")).to_be_visible()
     expect(page.get_by_text("97.20 %")).to_be_visible()
-    with page.expect_request(lambda request: "/predictions?" in request.url and "&predicted=" in request.url):
+    with page.expect_response(lambda response: "/predictions?" in response.url and "&predicted=" in response.url):
         page.get_by_role("table", name="Confusion matrix").get_by_role("button").nth(1).click()
     page.wait_for_url("**?label=*&predicted=*")
     queries = [parse_qs(urlsplit(request.url).query) for request in dashboard.sent("GET", f"{JOB}/predictions")]
