@@ -21,7 +21,7 @@ from tests.support.servers.redis_server import RedisServer
 from tests.support.servers.stack import Stack
 from tests.support.waiting import eventually
 
-DATABASE = 2  # of the API without workers
+DATABASE = 7  # of the API without workers; its jobs stay unfinished
 
 
 @pytest.fixture

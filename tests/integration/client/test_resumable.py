@@ -20,7 +20,7 @@ from tests.support.servers.api_server import ApiServer, running_api
 from tests.support.servers.redis_server import RedisServer
 from tests.support.waiting import eventually
 
-DATABASE = 4
+DATABASE = 10
 CONTENT = random.Random(1).randbytes((6 << 20) + 17)
 BLOCK = 64 << 10
 
