@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import count
 from typing import Any, cast
 
@@ -75,7 +76,8 @@ class Script:
         return " ".join(lines)
 
 
-def _declarations(source: str) -> list[tuple[str, str]]:
+@cache  # each `JobStore` of a process registers the same scripts
+def _declarations(source: str) -> tuple[tuple[str, str], ...]:
     declared = DECLARATION.findall(source)
     if len(declared) != len(MARK.findall(source)):
         wrong = next(line for line in MARK.findall(source) if not DECLARATION.match(line))
@@ -85,7 +87,7 @@ def _declarations(source: str) -> list[tuple[str, str]]:
         raise ValueError(f"the script declares {', '.join(twice)} more than once")
     if found := POSITION.search(source):
         raise ValueError(f"the script uses {found[0]} by position; declare a name with '-- @key' or '-- @arg'")
-    return declared
+    return tuple(declared)
 
 
 def _compare(what: str, expected: set[str], given: set[str]) -> None:
