@@ -13,8 +13,6 @@ SYSTEM_FOLDERS = frozenset(
     {
         "__macosx",  # macOS: resource forks, in zips by Finder
         "$recycle.bin",  # Windows
-        "recycler",
-        "recycled",
         "system volume information",
         "@eadir",  # Synology: thumbnails
         "#recycle",

@@ -349,11 +349,11 @@ def _are_columns(cells: list[str]) -> bool:
 
     They are 0, 1, 2 …, or a first row as pandas makes its numbers different: 0, 0.1, 0.2 for three zeros.
     """
-    for numbers in (cells, cells[1:]):
-        if all(cell.isdecimal() for cell in numbers) and numbers[0] in {"0", "1"}:
-            first = int(numbers[0])
-            if list(map(int, numbers)) == list(range(first, first + len(numbers))):
-                return True
+    numbers = cells if _is_number(cells[0]) else cells[1:]
+    if all(number.isdecimal() for number in numbers) and numbers[0] in {"0", "1"}:
+        first = int(numbers[0])
+        if list(map(int, numbers)) == list(range(first, first + len(numbers))):
+            return True
     equal: dict[str, int] = {}
     for cell in cells:
         number, _, place = cell.partition(".")

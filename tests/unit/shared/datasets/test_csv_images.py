@@ -93,6 +93,15 @@ def test_rows_give_the_data_set_of_their_arrays(stored: Stored, content: bytes) 
     assert stored(content).digest == stored(npz({"x": IMAGES, "y": LABELS})).digest
 
 
+def test_a_first_image_whose_gray_levels_ascend_is_not_taken_as_names_of_columns(stored: Stored) -> None:
+    images = np.concatenate([np.arange(36, dtype=np.uint8).reshape(1, 6, 6), IMAGES])
+    labels = np.concatenate([LABELS[:1], LABELS])
+
+    content = stored(csv(images, labels, header=False))
+
+    assert content.digest == stored(npz({"x": images, "y": labels})).digest
+
+
 def test_files_for_training_and_testing_are_the_parts(stored: Stored) -> None:
     archive = zip_of(
         {
