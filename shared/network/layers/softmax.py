@@ -31,7 +31,7 @@ def softmax(Z: Array, P: Array) -> None:
 
 def cross_entropy(P: Array, y: Labels) -> float:
     """Return Σ -log P[i, y_i] in nats over the batch: P is (N, classes), y is (N,)."""
-    return -float(np.add.reduce(np.log(P[_rows(len(y)), y]), dtype=np.float64))
+    return 0.0 - float(np.add.reduce(np.log(P[_rows(len(y)), y]), dtype=np.float64))  # never -0.0
 
 
 def logit_gradient(P: Array, y: Labels, count: int | None = None) -> None:

@@ -43,6 +43,10 @@ def test_cross_entropy_sums_the_negative_logarithms_of_the_true_classes() -> Non
     assert cross_entropy(P, np.array([1, 2])) == pytest.approx(math.log(4) - math.log(0.7))
 
 
+def test_cross_entropy_of_certain_predictions_is_not_negative() -> None:
+    assert math.copysign(1, cross_entropy(np.ones((2, 1)), np.array([0, 0]))) == 1  # -0.0 is shown as -0
+
+
 def test_cross_entropy_of_wrong_predictions_is_finite() -> None:
     P = probabilities(np.array([[0, 1e30]], np.float32))
     assert cross_entropy(P, np.array([0])) == pytest.approx(-math.log(EPSILON))
